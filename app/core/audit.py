@@ -1,0 +1,195 @@
+"""The audit trail: who did what to which thing, from where, before and after. Append-only.
+
+Entries are written by the flush itself, so no write of a model can go unrecorded; a service adds the
+verb and the reason with `note()`. Who acts is said once at the edge, with `acting()`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, String, Text, event, insert, inspect
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
+from structlog.contextvars import get_contextvars
+
+from app.core import clock
+from app.core.db import Model, ScopedSession, TenantOwned, UtcDateTime, owned_by_tenant
+from app.core.scope import TenantScope
+
+SECRET = "•••"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a signed-in user, a visitor, or the system itself (jobs, commands)."""
+
+    kind: str = "system"
+    user_id: int | None = None
+    label: str = "WeMaster"
+    ip: str | None = None
+
+
+SYSTEM = Actor()
+_acting: ContextVar[Actor] = ContextVar("wemaster_actor", default=SYSTEM)
+
+
+def set_actor(actor: Actor) -> None:
+    """For a web request, once the viewer is known."""
+    _acting.set(actor)
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[None]:
+    """For a job or a command that acts for somebody."""
+    token = _acting.set(actor)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+class AuditEntry(TenantOwned, Model):
+    """One change to one thing. `tenant_id` is empty for what concerns the platform alone."""
+
+    __tablename__ = "audit_entry"
+
+    tenant_id: Mapped[int | None] = mapped_column(BigInteger)  # type: ignore[assignment]
+    occurred_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    actor_kind: Mapped[str] = mapped_column(String(10))
+    actor_user_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor_label: Mapped[str] = mapped_column(String(200))
+    ip: Mapped[str | None] = mapped_column(String(45))
+    request_id: Mapped[str] = mapped_column(String(64))
+    verb: Mapped[str] = mapped_column(String(60))
+    thing_type: Mapped[str] = mapped_column(String(60))
+    thing_id: Mapped[int] = mapped_column(BigInteger)
+    thing_label: Mapped[str] = mapped_column(String(200))
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return owned_by_tenant(cls, Index("ix_audit_entry_thing", "tenant_id", "thing_type", "thing_id"))
+
+    def __str__(self) -> str:
+        return f"{self.actor_label}: {self.verb} {self.thing_label}"
+
+
+@dataclass(frozen=True)
+class _Note:
+    verb: str
+    reason: str | None
+
+
+def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
+    """Name what is being done to `thing` in this flush; without it the entry says created, changed or deleted."""
+    session = inspect(thing).session
+    assert session is not None, "the thing belongs to a session"
+    session.info.setdefault("audit_notes", {})[id(thing)] = _Note(verb, reason)
+
+
+def record(
+    session: Session, thing: Any, verb: str, *, reason: str | None = None, tenant_id: int | None = None
+) -> None:
+    """An entry for a deed that changes no row of `thing`, e.g. a visit by the operator."""
+    session.execute(insert(AuditEntry.__table__), [_entry(session, thing, verb, {}, reason, tenant_id)])
+
+
+def is_audited(thing: Any) -> bool:
+    """Plumbing is not audited: a model says `AUDITED = False`; FAB's tables that stay empty don't matter."""
+    return getattr(type(thing), "AUDITED", True) and not isinstance(thing, AuditEntry)
+
+
+def write_entries(session: Session, _context: Any) -> None:
+    """After each flush: one entry per changed row, in the same transaction."""
+    notes: dict[int, _Note] = session.info.pop("audit_notes", {})
+    rows = []
+    for verb, things in (("created", session.new), ("changed", session.dirty), ("deleted", session.deleted)):
+        for thing in things:
+            if not is_audited(thing):
+                continue
+            changes = _changes(thing, verb)
+            if not changes and verb != "deleted":
+                continue
+            named = notes.get(id(thing), _Note(verb, None))
+            rows.append(_entry(session, thing, named.verb, changes, named.reason, None))
+    if rows:
+        session.execute(insert(AuditEntry.__table__), rows)
+
+
+def _entry(
+    session: Session,
+    thing: Any,
+    verb: str,
+    changes: dict[str, Any],
+    reason: str | None,
+    tenant_id: int | None,
+) -> dict[str, Any]:
+    actor, scope = _acting.get(), session.info["scope"]
+    if tenant_id is None:
+        owner = getattr(thing, "audit_tenant_id", None) or getattr(thing, "tenant_id", None)
+        tenant_id = owner or (scope.tenant_id if isinstance(scope, TenantScope) else None)
+    return {
+        "tenant_id": tenant_id,
+        "occurred_at": clock.machine_now(),
+        "actor_kind": actor.kind,
+        "actor_user_id": actor.user_id,
+        "actor_label": actor.label[:200],
+        "ip": actor.ip,
+        "request_id": str(get_contextvars().get("request_id", "")),
+        "verb": verb,
+        "thing_type": type(thing).__tablename__,
+        "thing_id": thing.id,
+        "thing_label": str(thing)[:200],
+        "changes": changes,
+        "reason": reason,
+    }
+
+
+def _changes(thing: Any, verb: str) -> dict[str, Any]:
+    """Column → [before, after]; secrets are named, never shown."""
+    secret = getattr(type(thing), "SECRETS", frozenset())
+    quiet = getattr(type(thing), "QUIET", frozenset()) | {"id", "tenant_id", "created_at", "changed_at"}
+    found: dict[str, Any] = {}
+    state = inspect(thing)
+    for attribute in state.mapper.column_attrs:
+        name = attribute.key
+        if name in quiet:
+            continue
+        history = state.attrs[name].history
+        if verb == "deleted":
+            before, after = state.dict.get(name), None
+        elif history.has_changes():
+            before = history.deleted[0] if history.deleted else None
+            after = history.added[0] if history.added else None
+        else:
+            continue
+        if before == after or (before is None and after is None):
+            continue
+        found[name] = [SECRET, SECRET] if name in secret else [_plain(before), _plain(after)]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    if isinstance(value, set | frozenset | tuple):
+        return sorted(value)
+    if isinstance(value, bytes):
+        return SECRET
+    if isinstance(value, str) and len(value) > 500:
+        return value[:500] + "…"
+    return value
+
+
+event.listen(ScopedSession, "after_flush", write_entries)

@@ -1,0 +1,224 @@
+"""The loop that empties the outbox: `python run.py dispatcher`.
+
+A claim takes up to 100 due rows (SKIP LOCKED) and moves their `due_at` beyond a lease, so that a row
+whose worker died, or whose job Redis lost, comes back by itself. Handlers that touch only the
+database run here, in batches, together with their mark "delivered"; the others become RQ jobs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from flask import Flask, current_app
+from redis.exceptions import RedisError
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from structlog.contextvars import bound_contextvars
+
+from app.core import clock
+from app.core.db import db
+from app.core.events import Delivery, Later, from_json, wiring
+from app.core.outbox import DEAD, DELIVERED, DUE, MAX_ATTEMPTS, Outbox
+from app.core.scope import platform_scope, tenant_scope
+from app.core.transaction import transaction
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+IDLE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the outbox that is ours until its lease runs out."""
+
+    id: int
+    lease: uuid.UUID
+    event_id: uuid.UUID
+    handler: str
+    name: str
+    tenant_id: int | None
+    payload: dict[str, Any]
+    request_id: str
+    attempts: int
+
+
+class LeaseLost(RuntimeError):
+    """Somebody else has taken the row over; whatever was done for it is rolled back."""
+
+
+def run(app: Flask, stop: threading.Event) -> None:
+    """Work until `stop` is set; survives a database or a Redis that is away."""
+    while not stop.is_set():
+        try:
+            with app.app_context():
+                worked = run_once()
+        except OperationalError:
+            log.warning("the database is away; trying again")
+            worked = 0
+            stop.wait(1)
+        if not worked:
+            stop.wait(IDLE_SECONDS)
+
+
+def run_once() -> int:
+    """Claim and work off one batch; returns how many rows were claimed."""
+    claims = claim(BATCH)
+    for tenant_id, group in groupby(claims, key=lambda row: row.tenant_id):
+        here, outside = [], []
+        for row in group:
+            (outside if _handler(row).queue else here).append(row)
+        deliver_together(tenant_id, here)
+        for row in outside:
+            _enqueue(row)
+    return len(claims)
+
+
+def claim(limit: int) -> list[Claim]:
+    """Take up to `limit` due rows of all tenants, oldest first, grouped by tenant."""
+    lease = uuid.uuid4()
+    now = clock.machine_now()
+    until = now + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
+    with platform_scope("dispatch the outbox"), transaction() as session:
+        due = (
+            select(Outbox.id)
+            .where(Outbox.status == DUE, Outbox.due_at <= now)
+            .order_by(Outbox.due_at, Outbox.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        columns = [getattr(Outbox, name) for name in Claim.__dataclass_fields__]
+        taken = session.execute(
+            update(Outbox)
+            .where(Outbox.id.in_(due.scalar_subquery()))
+            .values(lease=lease, due_at=until, attempts=Outbox.attempts + 1)
+            .returning(*columns)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return sorted((Claim(*row) for row in taken), key=lambda row: (row.tenant_id or 0, row.id))
+
+
+def deliver_together(tenant_id: int | None, rows: list[Claim]) -> None:
+    """Run the database handlers of one tenant's rows in one transaction; on trouble one by one."""
+    if not rows:
+        return
+    try:
+        with _scope(tenant_id), transaction():
+            for row in rows:
+                _run(row)
+                _mark_delivered(row)
+    except OperationalError:
+        raise
+    except Exception as error:
+        if len(rows) == 1:
+            failed(rows[0], error)
+            return
+        for row in rows:
+            deliver_together(tenant_id, [row])
+
+
+def deliver_outside(row_id: int, lease: str) -> None:
+    """The body of an RQ job: take the row over from the dispatcher, call the handler, mark it.
+
+    A job whose lease is no longer the row's is a leftover (the row was redelivered) and does nothing.
+    The handler opens its own short transactions and calls its provider between them.
+    """
+    row = _take_over(row_id, uuid.UUID(lease))
+    if row is None:
+        return
+    try:
+        with _scope(row.tenant_id):
+            _run(row)
+    except Exception as error:
+        failed(row, error)
+        return
+    with _scope(row.tenant_id), transaction():
+        _mark_delivered(row)
+
+
+def failed(row: Claim, error: Exception) -> None:
+    """Note the failure and when to try again (doubling with jitter, at most an hour); the last try is final."""
+    log.warning("a delivery failed", exc_info=error, extra={"handler": row.handler, "attempt": row.attempts})
+    final = row.attempts >= MAX_ATTEMPTS or getattr(error, "permanent", False)
+    delay = min(3600, 2**row.attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    with platform_scope("note a failed delivery"), transaction() as session:
+        session.execute(
+            update(Outbox)
+            .where(Outbox.id == row.id, Outbox.lease == row.lease, Outbox.status == DUE)
+            .values(
+                status=DEAD if final else DUE,
+                due_at=clock.machine_now() + dt.timedelta(seconds=delay),
+                last_error=f"{type(error).__name__}: {error}"[:500],
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _handler(row: Claim) -> Later:
+    return wiring().handlers.get(row.handler) or Later(_unknown)
+
+
+def _unknown(_delivery: Delivery) -> None:
+    raise LookupError("no handler of this name is wired any more")
+
+
+def _run(row: Claim) -> None:
+    with bound_contextvars(request_id=row.request_id, delivery=row.id, handler=row.handler):
+        _handler(row).handler(Delivery(from_json(row.name, row.payload), key=f"{row.event_id}.{row.handler}"))
+
+
+def _mark_delivered(row: Claim) -> None:
+    done = db.session.execute(
+        update(Outbox)
+        .where(Outbox.id == row.id, Outbox.lease == row.lease, Outbox.status == DUE)
+        .values(status=DELIVERED, delivered_at=clock.machine_now())
+        .execution_options(synchronize_session=False)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]
+        raise LeaseLost(row.id)
+
+
+def _take_over(row_id: int, lease: uuid.UUID) -> Claim | None:
+    """Swap the dispatcher's lease for our own: of two jobs for the same row only one gets through."""
+    mine = uuid.uuid4()
+    until = clock.machine_now() + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
+    with platform_scope("take over a delivery"), transaction() as session:
+        columns = [getattr(Outbox, name) for name in Claim.__dataclass_fields__]
+        taken = session.execute(
+            update(Outbox)
+            .where(Outbox.id == row_id, Outbox.lease == lease, Outbox.status == DUE)
+            .values(lease=mine, due_at=until)
+            .returning(*columns)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+    return Claim(*taken) if taken else None
+
+
+def _enqueue(row: Claim) -> None:
+    from app.core.jobs import enqueue_delivery  # the queue is needed only where something leaves
+
+    queue = _handler(row).queue
+    assert queue is not None
+    try:
+        enqueue_delivery(queue, row.id, row.lease)
+    except RedisError:
+        # The lease brings the row back; nothing else remembers it.
+        log.warning("the queue is away; a delivery waits for its lease to run out")
+
+
+def _scope(tenant_id: int | None) -> Any:
+    return platform_scope("deliver a platform event") if tenant_id is None else tenant_scope(tenant_id)
+
+
+def dead() -> Iterator[Outbox]:
+    """The deliveries that gave up, for the operator."""
+    with platform_scope("list dead deliveries"):
+        yield from db.session.scalars(select(Outbox).where(Outbox.status == DEAD))

@@ -1,0 +1,118 @@
+"""RQ: the messenger between the dispatcher and what calls the outside.
+
+A job's arguments are a row's id and its lease, nothing else; the row in PostgreSQL is the truth.
+Four queues, worked off in this order.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from flask import Flask, current_app
+from redis import Redis
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from structlog.contextvars import bound_contextvars
+
+from app.core.db import db
+
+log = logging.getLogger(__name__)
+
+QUEUES = ("critical", "default", "mail", "low")
+MAINTENANCE_SECONDS = 15
+
+_app: Flask | None = None
+
+
+def connection() -> Redis:
+    """The queue's connection; RQ stores bytes, so nothing is decoded."""
+    found: Redis = current_app.extensions["redis"]
+    return found
+
+
+def queue(name: str) -> Queue:
+    return Queue(name, connection=connection(), serializer=JSONSerializer)
+
+
+def enqueue_delivery(name: str, row_id: int, lease: uuid.UUID) -> Job:
+    """Hand one delivery to the workers. Raises RedisError where the queue is away."""
+    timeout = current_app.config["OUTBOX_LEASE_SECONDS"]
+    return queue(name).enqueue_call(
+        "app.core.jobs.deliver",
+        args=(row_id, str(lease)),
+        job_id=f"delivery-{row_id}-{lease.hex[:8]}",
+        timeout=timeout,
+        result_ttl=0,
+        failure_ttl=3600,
+    )
+
+
+def enqueue_tick() -> Job:
+    """Have a worker look at the schedules."""
+    return queue("default").enqueue_call("app.core.jobs.tick", timeout=600, result_ttl=0, failure_ttl=3600)
+
+
+def deliver(row_id: int, lease: str) -> None:
+    """RQ's entry point for one delivery."""
+    from app.core.dispatcher import deliver_outside
+
+    with _the_app().app_context(), bound_contextvars(job=f"delivery-{row_id}"):
+        deliver_outside(row_id, lease)
+
+
+def tick() -> None:
+    """RQ's entry point for the schedules."""
+    from app.core.schedule import run_due
+
+    with _the_app().app_context(), bound_contextvars(job="tick"):
+        run_due()
+
+
+def _the_app() -> Flask:
+    if _app is None:
+        raise RuntimeError("jobs run in a worker started by run_worker()")
+    return _app
+
+
+class HouseWorker(Worker):
+    """RQ's forking worker; a fork must not talk over the parent's database connections."""
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        assert _app is not None
+        with _app.app_context():
+            db.engine.dispose(close=False)
+        super().main_work_horse(job, queue)
+
+
+def use_app(app: Flask) -> None:
+    """The application that jobs run in, in this process."""
+    global _app
+    _app = app
+
+
+def run_worker(app: Flask, *, burst: bool = False) -> None:
+    """Work the queues until SIGTERM (which lets the present job finish), or once through with `burst`."""
+    use_app(app)
+    with app.app_context():
+        worker = HouseWorker(
+            [queue(name) for name in QUEUES],
+            connection=connection(),
+            serializer=JSONSerializer,
+            maintenance_interval=MAINTENANCE_SECONDS,
+            name=f"worker-{uuid.uuid4().hex[:12]}",
+        )
+        worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+
+
+__all__ = [
+    "QUEUES",
+    "deliver",
+    "enqueue_delivery",
+    "enqueue_tick",
+    "queue",
+    "run_worker",
+    "tick",
+    "use_app",
+]

@@ -1,0 +1,126 @@
+"""Whose data this is: a context variable holds one tenant or, explicitly and loudly, the platform.
+
+A session is opened in one scope and stays there (`db.ScopedSession`), so entering a scope always
+means another session, and no transaction ever spans two scopes. `app.core.walls` enforces the rest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, scoped_session
+
+
+class ScopeError(RuntimeError):
+    """A fault of ours: data was touched without a scope, or a scope changed in mid-transaction."""
+
+
+@dataclass(frozen=True)
+class TenantScope:
+    tenant_id: int
+
+
+@dataclass(frozen=True)
+class PlatformScope:
+    reason: str
+
+
+Scope = TenantScope | PlatformScope
+
+_entries = itertools.count(1)
+_current: ContextVar[tuple[Scope | None, int]] = ContextVar("wemaster_scope", default=(None, 0))
+_sessions: scoped_session[Any] | None = None
+
+
+def bind_sessions(sessions: scoped_session[Any]) -> None:
+    """Told once by `app.core.db`, which can't be imported from here."""
+    global _sessions
+    _sessions = sessions
+
+
+def current() -> Scope | None:
+    """The scope in force, or None outside of any."""
+    return _current.get()[0]
+
+
+def key() -> int:
+    """A number of its own for each entry into a scope: sessions are kept by it."""
+    return _current.get()[1]
+
+
+def tenant_id() -> int:
+    """The tenant in force; raises ScopeError where there is none."""
+    scope = current()
+    if not isinstance(scope, TenantScope):
+        raise ScopeError("this needs a tenant, and none is in scope")
+    return scope.tenant_id
+
+
+def open_session() -> Session | None:
+    """The session of the scope in force if one was opened already."""
+    if _sessions is None or not _sessions.registry.has():
+        return None
+    session: Session = _sessions()
+    return session
+
+
+def in_transaction() -> bool:
+    """Whether the present scope's session holds a transaction."""
+    session = open_session()
+    return session is not None and session.in_transaction()
+
+
+def release() -> None:
+    """End a clean read transaction, e.g. before a provider call; raises ScopeError if it wrote."""
+    session = open_session()
+    if session is not None and session.in_transaction():
+        if session.info.get("wrote") or session.new or session.dirty or session.deleted:
+            raise ScopeError("there are uncommitted changes in this transaction")
+        session.rollback()
+
+
+@contextmanager
+def _enter(scope: Scope | None) -> Iterator[None]:
+    token = _current.set((scope, next(_entries)))
+    try:
+        yield
+        release()
+    finally:
+        if _sessions is not None and _sessions.registry.has():
+            _sessions.remove()
+        _current.reset(token)
+
+
+@contextmanager
+def tenant_scope(tenant_id: int) -> Iterator[None]:
+    """Work as one tenant. Raises ScopeError inside a transaction, or if left with uncommitted changes."""
+    if in_transaction():
+        raise ScopeError("a scope can't be entered in the middle of a transaction")
+    with _enter(TenantScope(int(tenant_id))):
+        yield
+
+
+@contextmanager
+def platform_scope(reason: str) -> Iterator[None]:
+    """The loud exit from tenancy: work across tenants, in a session and a transaction of its own."""
+    with _enter(PlatformScope(reason)):
+        yield
+
+
+class RequestScope:
+    """The scope of one web request: entered once the host is known, left at its teardown."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._token = _current.set((scope, next(_entries)))
+
+    def leave(self) -> None:
+        """Drop the session (what was not committed is rolled back) and the scope."""
+        if _sessions is not None and _sessions.registry.has():
+            _sessions.remove()
+        _current.reset(self._token)

@@ -1,0 +1,70 @@
+"""`with transaction():` at the edge, once; services below never commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flask import g, has_request_context
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.core.db import db
+from app.core.errors import NotAllowed, from_database
+
+log = logging.getLogger(__name__)
+
+_CHECK_NOW = text("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+class NestedTransaction(RuntimeError):
+    """A fault of ours: something below an edge tried to own the transaction."""
+
+
+def is_open() -> bool:
+    """Whether an edge's transaction is in force, in which a service may write and announce."""
+    return bool(db.session().info.get("edge"))
+
+
+def after_commit(work: Callable[[], None]) -> None:
+    """Run `work` once the edge's transaction has committed; a hint only, since it is lost with the process."""
+    db.session().info.setdefault("after_commit", []).append(work)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Commit on success, roll back on any exception, refuse nesting.
+
+    Deferred constraints are checked inside, and what the database refuses becomes a DomainError.
+    """
+    session = db.session()
+    if session.info.get("edge"):
+        raise NestedTransaction("transaction() belongs to the edge, once")
+    if has_request_context() and g.get("csrf_failed"):
+        # A form whose token expired is shown again with its text; nothing may be saved on that way.
+        raise NotAllowed
+    session.info["edge"] = True
+    session.info["after_commit"] = []
+    try:
+        yield session
+        session.flush()
+        session.execute(_CHECK_NOW)
+        session.commit()
+    except DBAPIError as error:
+        session.rollback()
+        refusal = from_database(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["edge"] = False
+    for work in session.info.pop("after_commit"):
+        try:
+            work()
+        except Exception:
+            log.exception("work after a commit failed")

@@ -1,0 +1,77 @@
+"""The walls between tenants that stand in the application; row-level security stands below them.
+
+(a) every ORM statement on a tenant-owned model is filtered, and every flushed row stamped and
+checked; (b) every transaction tells PostgreSQL its tenant, or takes the platform's role.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+
+from app.core.db import ScopedSession, TenantOwned
+from app.core.errors import NotFound
+from app.core.scope import PlatformScope, ScopeError, TenantScope
+
+_AS_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
+_AS_PLATFORM = text("SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)")
+
+
+def filter_statements(state: ORMExecuteState) -> None:
+    """Wall (a), reading: add the tenant's criterion, or refuse a statement that has no scope."""
+    if state.is_insert or state.is_update or state.is_delete:
+        state.session.info["wrote"] = True
+    scope = state.session.info["scope"]
+    if isinstance(scope, PlatformScope) or not state.is_orm_statement:
+        return
+    if isinstance(scope, TenantScope):
+        tenant_id = scope.tenant_id
+        state.statement = state.statement.options(
+            with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
+        )
+    elif any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
+        raise ScopeError("a tenant-owned model was queried without a scope")
+
+
+def check_rows(session: Session, _context: Any, _instances: Any) -> None:
+    """Wall (a), writing: stamp new rows with the tenant; refuse a row that belongs to another."""
+    scope = session.info["scope"]
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if not isinstance(row, TenantOwned):
+            continue
+        if isinstance(scope, TenantScope):
+            if row.tenant_id is None and row in session.new:
+                row.tenant_id = scope.tenant_id
+            if row.tenant_id != scope.tenant_id:
+                raise NotFound
+        elif scope is None:
+            raise ScopeError("a tenant-owned row was written without a scope")
+
+
+def tell_database(session: Session, _transaction: Any, connection: Any) -> None:
+    """Wall (b): the setting that row-level security reads; written always, empty without a tenant."""
+    scope = session.info["scope"]
+    if isinstance(scope, PlatformScope):
+        connection.execute(_AS_PLATFORM)
+    else:
+        connection.execute(_AS_TENANT, {"tenant": str(scope.tenant_id) if scope else ""})
+
+
+def note_write(session: Session, _context: Any) -> None:
+    """Remember that the transaction holds changes, so that they can't be dropped in silence."""
+    session.info["wrote"] = True
+
+
+def forget_writes(session: Session, *_: Any) -> None:
+    if not session.in_nested_transaction():
+        session.info["wrote"] = False
+
+
+event.listen(ScopedSession, "do_orm_execute", filter_statements)
+event.listen(ScopedSession, "before_flush", check_rows)
+event.listen(ScopedSession, "after_begin", tell_database)
+event.listen(ScopedSession, "after_flush", note_write)
+event.listen(ScopedSession, "after_commit", forget_writes)
+event.listen(ScopedSession, "after_rollback", forget_writes)

@@ -1,0 +1,275 @@
+"""The pages of an entry as plain values: what a template prints, worked out here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app.core.audit import AuditEntry
+from app.core.db import db
+from app.core.rights import READ, WRITE
+from app.core.viewer import Viewer
+from app.core.web.cells import Cells
+from app.core.web.entry import Action, AdminEntry, Registry
+from app.core.web.forms import Form
+from app.core.web.list_args import SIZES, ListArgs
+from app.core.web.pages import (
+    ActionLink,
+    Column,
+    ConfirmPage,
+    Empty,
+    FormPage,
+    ImportPage,
+    ListPage,
+    RelatedList,
+    Row,
+    ShowPage,
+    Text,
+    TimelineEntry,
+)
+from app.core.web.site import Site
+
+TIMELINE = 20
+RELATED = 10
+
+
+class Pages:
+    """Makes the pages of one entry for one viewer in one place."""
+
+    def __init__(self, entry: AdminEntry, registry: Registry, viewer: Viewer, site: Site) -> None:
+        self.entry, self.registry, self.viewer, self.site = entry, registry, viewer, site
+        self.cells = Cells(entry, registry, viewer, site.surface)
+        self.writes = viewer.may(entry.right(WRITE))
+
+    # -- list ----------------------------------------------------------------------------------
+
+    def list(self, args: ListArgs, count: int, rows: Sequence[Any]) -> ListPage:
+        entry = self.entry
+        filtered = bool(args.query or args.values)
+        adds = self.writes and entry.can_add
+        bulk = [a for a in self._actions() if a.bulk]
+        return ListPage(
+            title=entry.plural,
+            lead=entry.lead,
+            singular=entry.label,
+            icon=entry.icon,
+            columns=self._columns(args),
+            rows=[self._row(row, entry, selectable=bool(bulk)) for row in rows],
+            count=count,
+            page=args.page,
+            size=args.size,
+            page_links=_page_links(args, count),
+            sizes=[(n, args.link(size=n, page=None), n == args.size) for n in SIZES],
+            previous_url=args.link(page=args.page - 1) if args.page > 1 else None,
+            next_url=args.link(page=args.page + 1) if args.page * args.size < count else None,
+            query=args.query,
+            searchable=bool(entry.search),
+            search_url=f"{entry.url}/",
+            hidden=_hidden(args),
+            filters=args.controls(),
+            active_filters=args.active(),
+            clear_url=f"{entry.url}/",
+            empty=self._empty(adds, filtered),
+            add_url=f"{entry.url}/add" if adds else None,
+            add_label=entry.add_label,
+            import_url=f"{entry.url}/import" if self.writes and entry.can_import else None,
+            export_url=args.link(page=None, size=None).replace("/?", "/export.csv?")
+            if filtered or args.order != entry.order
+            else f"{entry.url}/export.csv",
+            bulk_actions=[
+                ActionLink(a.name, a.label, f"{entry.url}/do/{a.name}", a.icon, a.danger) for a in bulk
+            ],
+        )
+
+    def _columns(self, args: ListArgs) -> list[Column]:
+        found = []
+        for name in self.entry.columns:
+            direction = args.order[1] if name == args.order[0] else None
+            sort = f"-{name}" if direction == "asc" else name
+            url = args.link(sort=sort, page=None) if name in (self.entry.sortable or ()) else None
+            found.append(Column(name, self.entry.label_of(name), url, direction))
+        return found
+
+    def _row(self, row: Any, entry: AdminEntry, *, selectable: bool = False) -> Row:
+        cells = self.cells if entry is self.entry else self._cells_of(entry)
+        return Row(row.id, f"{entry.url}/{row.id}", str(row), [cells.of(row, c) for c in entry.columns], selectable)
+
+    def _cells_of(self, entry: AdminEntry) -> Cells:
+        return Cells(entry, self.registry, self.viewer, self.site.surface)
+
+    def _empty(self, adds: bool, filtered: bool) -> Empty:
+        if filtered:
+            return Empty(
+                _("Nothing matches"),
+                _("Try fewer words or other filters."),
+                f"{self.entry.url}/",
+                _("Show all"),
+                filtered=True,
+            )
+        add = (f"{self.entry.url}/add", self.entry.add_label) if adds else (None, None)
+        return Empty(self.entry.empty_title, self.entry.empty_text, *add)
+
+    # -- one record ----------------------------------------------------------------------------
+
+    def show(self, row: Any) -> ShowPage:
+        entry, url = self.entry, f"{self.entry.url}/{row.id}"
+        fields = [
+            (entry.label_of(name), self.cells.of(row, name), None)
+            for name in entry.details
+            if name not in entry.tones
+        ]
+        return ShowPage(
+            title=str(row),
+            lead=entry.label,
+            icon=entry.icon,
+            badges=[self.cells.of(row, name) for name in entry.details if name in entry.tones],
+            groups=[(None, fields)],
+            actions=[
+                ActionLink(a.name, a.label, f"{url}/do/{a.name}", a.icon, a.danger)
+                for a in self._actions()
+                if a.when(row)
+            ],
+            back_url=f"{entry.url}/",
+            edit_url=f"{url}/edit" if self.writes and entry.can_edit and entry.may_edit(row) else None,
+            delete_url=f"{url}/delete" if self.writes and entry.can_delete and entry.may_delete(row) else None,
+            timeline=self._timeline(row),
+            related=[found for found in map(lambda r: self._related(r, row), entry.related) if found],
+        )
+
+    def _actions(self) -> list[Action]:
+        return [
+            a
+            for a in self.entry.actions
+            if self.viewer.may(self.entry.right(a.verb)) and (a.surfaces is None or self.site.surface in a.surfaces)
+        ]
+
+    def _related(self, related: Any, row: Any) -> RelatedList | None:
+        entry = self.registry.by_slug[related.entry]
+        if self.site.surface not in entry.surfaces or not self.viewer.may(entry.right(READ)):
+            return None
+        query = (
+            select(entry.model)
+            .where(getattr(entry.model, related.column) == row.id)
+            .order_by(entry.model.id.desc())
+            .limit(RELATED + 1)
+        )
+        rows = list(db.session.scalars(query))
+        columns = [Column(name, entry.label_of(name)) for name in entry.columns]
+        more = f"{entry.url}/?{related.column}={row.id}" if related.column in entry.filters else None
+        shown = [self._row(item, entry) for item in rows[:RELATED]]
+        return RelatedList(related.title, columns, shown, len(rows), more if len(rows) > RELATED else None)
+
+    def _timeline(self, row: Any) -> list[TimelineEntry]:
+        """What happened to the record, newest first, for those who may read the audit trail."""
+        if not self.viewer.may("audit_entry.read"):
+            return []
+        entries = db.session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.thing_type == row.__tablename__, AuditEntry.thing_id == row.id)
+            .order_by(AuditEntry.id.desc())
+            .limit(TIMELINE)
+        )
+        return [
+            TimelineEntry(
+                entry.occurred_at,
+                entry.actor_label,
+                entry.verb,
+                [
+                    (self.entry.label_of(name), _words(before), _words(after))
+                    for name, (before, after) in entry.changes.items()
+                ],
+                entry.reason,
+            )
+            for entry in entries
+        ]
+
+    # -- forms and questions -------------------------------------------------------------------
+
+    def form(self, form: Form, row: Any) -> FormPage:
+        entry = self.entry
+        names = entry.form if row is None else (entry.edit_form or ())
+        return FormPage(
+            title=entry.add_label if row is None else _("Edit %(name)s", name=str(row)),
+            lead=entry.lead if row is None else entry.label,
+            icon=entry.icon,
+            form=form,
+            groups=[(None, names)],
+            submit_label=entry.add_label if row is None else _("Save"),
+            cancel_url=f"{entry.url}/" if row is None else f"{entry.url}/{row.id}",
+            errors=form.refusals,
+        )
+
+    def confirm_delete(self, pk: int, name: str, errors: Sequence[Text]) -> ConfirmPage:
+        return ConfirmPage(
+            title=_("Delete %(name)s?", name=name),
+            text=_("This can't be undone. The audit trail keeps what was there."),
+            labels=[name],
+            hidden=[],
+            submit_label=_("Delete"),
+            cancel_url=f"{self.entry.url}/{pk}",
+            form=Form(),
+            danger=True,
+            errors=errors,
+        )
+
+    def confirm_action(
+        self, action: Action, rows: Sequence[Any], form: Form, back: str, errors: Sequence[Text], *, bulk: bool
+    ) -> ConfirmPage:
+        names = [str(row) for row in rows]
+        title = (
+            _("%(action)s: %(name)s", action=action.label, name=names[0])
+            if len(names) == 1
+            else _("%(action)s: %(count)s records", action=action.label, count=len(names))
+        )
+        return ConfirmPage(
+            title=title,
+            text=action.text,
+            labels=names if len(names) > 1 else [],
+            hidden=[("id", str(row.id)) for row in rows] if bulk else [],
+            submit_label=action.label,
+            cancel_url=back,
+            form=form,
+            danger=action.danger,
+            errors=errors,
+        )
+
+    def import_page(self, form: Form, row_form: type[Form], errors: Iterable[Any]) -> ImportPage:
+        fields = row_form(formdata=None, meta={"csrf": False})
+        columns = [
+            (name, fields[name].label.text, bool(fields[name].flags.required), str(fields[name].description))
+            for name in self.entry.form
+        ]
+        return ImportPage(
+            title=_("Import: %(what)s", what=self.entry.plural),
+            lead=_("A CSV file with one row per record. Either all rows are imported, or none."),
+            form=form,
+            columns=columns,
+            errors=[(e.line, e.column, e.message) for e in errors],
+            cancel_url=f"{self.entry.url}/",
+            template_url=f"{self.entry.url}/import?template=1",
+        )
+
+
+def _page_links(args: ListArgs, count: int) -> list[tuple[int, str, bool]]:
+    last = max(1, -(-count // args.size))
+    near = range(max(1, args.page - 2), min(last, args.page + 2) + 1)
+    return [(n, args.link(page=n), n == args.page) for n in sorted({1, last, *near})]
+
+
+def _hidden(args: ListArgs) -> list[tuple[str, str]]:
+    sort = ("-" if args.order[1] == "desc" else "") + args.order[0]
+    found = [("sort", sort)] if args.order != args.entry.order else []
+    return found + ([("size", str(args.size))] if args.size != SIZES[0] else [])
+
+
+def _words(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+

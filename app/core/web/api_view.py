@@ -1,0 +1,270 @@
+"""`ApiView`: the JSON API of one entry, on FAB's BaseApi. Bearer tokens only, so cookies and CSRF play no part.
+
+It reads the same list arguments, validates through the same form and calls the same `create`, `update`,
+`delete` and actions as the admin's pages. Every error is a problem JSON (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_appbuilder.api import BaseApi, expose
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+
+from app.core import idempotency
+from app.core.errors import DomainError, Invalid, NotFound
+from app.core.rights import READ, WRITE
+from app.core.transaction import transaction
+from app.core.viewer import Viewer
+from app.core.web.admin_data import AdminData
+from app.core.web.cells import value_of
+from app.core.web.entry import AdminEntry, eager_of
+from app.core.web.entry_forms import form_data, form_of
+from app.core.web.forms import Form
+from app.core.web.list_args import ListArgs
+from app.core.web.site import site
+from app.core.web.viewing import require
+
+MAX_BODY = 1024 * 1024
+MAX_KEY = 200
+
+
+class BadBody(DomainError):
+    code, status, message = "bad_body", 400, _l("The body must be a JSON object.")
+
+
+class TooLarge(DomainError):
+    code, status, message = "too_large", 413, _l("The body is too large.")
+
+
+class UnknownMember(Invalid):
+    code, message = "unknown_member", _l("There is no such member, or it can't be written.")
+
+
+class FormInvalid(Invalid):
+    """`data["errors"]` lists each member with its messages."""
+
+    message = _l("Some values are not right.")
+
+
+class ApiView(BaseApi):
+    """The API of one entry; made by `api_of(entry)`."""
+
+    entry: AdminEntry
+    datamodel: AdminData
+    add_form: type[Form]
+    edit_form: type[Form]
+    allow_browser_login = False
+
+    @expose("/", methods=["GET"])
+    def get_list(self) -> Response:
+        """A page of records: `q`, `sort`, `page`, `size` and the entry's filters, as on the admin's list."""
+        self._enter(READ)
+        args = ListArgs.read(self.entry, request.args)
+        filters = args.filters(self.datamodel)
+        count, rows = self.datamodel.fetch(
+            filters, text=args.query, order=args.order, page=args.page, size=args.size
+        )
+        body = {"count": count, "page": args.page, "size": args.size, "result": [self._json(r) for r in rows]}
+        return jsonify(body)
+
+    @expose("/<id:pk>", methods=["GET"])
+    def get(self, pk: int) -> Response:
+        """One record."""
+        self._enter(READ)
+        return jsonify(self._json(self._row(pk)))
+
+    @expose("/", methods=["POST"])
+    def post(self) -> Any:
+        """A new record: 201 with it. An `Idempotency-Key` makes a repeat harmless."""
+        who = self._enter(WRITE)
+        self._offered(self.entry.can_add)
+        form = self._form(self.add_form, self._body())
+
+        def work() -> idempotency.Answer:
+            row = self.entry.create(form_data(form), who)
+            return 201, self._json(self._flushed(row))
+
+        return self._once(who, work)
+
+    @expose("/<id:pk>", methods=["PUT", "PATCH"])
+    def put(self, pk: int) -> Any:
+        """Change a record: PUT gives all members, PATCH some."""
+        who = self._enter(WRITE)
+        row = self._row(pk)
+        self._offered(self.entry.can_edit and self.entry.may_edit(row))
+        body = self._body()
+        form = self._form(self.edit_form, body, only=body.keys() if request.method == "PATCH" else None)
+        with transaction():
+            self.entry.update(row, form_data(form), who)
+            answer = self._json(self._flushed(row))
+        return jsonify(answer)
+
+    @expose("/<id:pk>", methods=["DELETE"])
+    def delete(self, pk: int) -> Any:
+        """Delete a record: 204."""
+        who = self._enter(WRITE)
+        row = self._row(pk)
+        self._offered(self.entry.can_delete and self.entry.may_delete(row))
+        with transaction():
+            self.entry.delete(row, who)
+        return Response(status=204)
+
+    @expose("/<id:pk>/<name>", methods=["POST"])
+    def do(self, pk: int, name: str) -> Any:
+        """A business transition: 200 with the record as it is then."""
+        action = next((a for a in self.entry.actions if a.name == name and not a.leaves), None)
+        if action is None:
+            raise NotFound
+        who = self._enter(action.verb)
+        self._offered(action.surfaces is None or site().surface in action.surfaces)
+        row = self._row(pk)
+        form = self._form(action.form or Form, self._body(optional=True))
+
+        def work() -> idempotency.Answer:
+            action.run(row, form_data(form), who)
+            return 200, self._json(self._flushed(row))
+
+        return self._once(who, work)
+
+    def _enter(self, verb: str) -> Viewer:
+        if site().surface not in self.entry.surfaces:
+            raise NotFound
+        return require(self.entry.right(verb))
+
+    def _offered(self, offered: bool) -> None:
+        if not offered:
+            raise NotFound
+
+    def _row(self, pk: int) -> Any:
+        row = self.datamodel.find(pk)
+        if row is None:
+            raise NotFound
+        return row
+
+    def _flushed(self, row: Any) -> Any:
+        session = inspect(row).session
+        if session is not None:
+            session.flush()
+        return row
+
+    def _once(self, who: Viewer, work: Callable[[], idempotency.Answer]) -> Any:
+        key = request.headers.get("Idempotency-Key")
+        with transaction():
+            if key is None or site().tenant_id is None:
+                (status, body), replayed = work(), False
+            else:
+                (status, body), replayed = idempotency.once(
+                    actor=f"u:{who.user_id}",
+                    route=f"{request.method} {request.path}"[:200],
+                    key=_checked_key(key),
+                    body=request.get_data(),
+                    work=work,
+                )
+        answer = jsonify(body)
+        if replayed:
+            answer.headers["Idempotent-Replayed"] = "true"
+        return answer, status
+
+    def _body(self, *, optional: bool = False) -> dict[str, Any]:
+        if (request.content_length or 0) > MAX_BODY:
+            raise TooLarge
+        if optional and not request.get_data():
+            return {}
+        try:
+            body = request.get_json()
+        except (BadRequest, RecursionError, UnicodeDecodeError):
+            raise BadBody from None
+        if not isinstance(body, dict):
+            raise BadBody
+        return body
+
+    def _form(self, cls: type[Form], body: Mapping[str, Any], *, only: Any = None) -> Form:
+        values: MultiDict[str, str] = MultiDict()
+        known = {name for name, _field in getattr(cls, "_unbound_fields", None) or ()} or set(
+            cls(formdata=None, meta={"csrf": False})._fields
+        )
+        for name, value in body.items():
+            if name not in known:
+                raise UnknownMember(field=name)
+            for text in _texts(name, value):
+                values.add(name, text)
+        form = cls(formdata=values, meta={"csrf": False})
+        if only is not None:
+            for name in set(form._fields) - set(only):
+                del form[name]
+        if not form.validate():
+            raise FormInvalid(
+                errors=[
+                    {"field": name, "message": str(message)}
+                    for name, messages in form.errors.items()
+                    for message in messages
+                ]
+            )
+        return form
+
+    def _json(self, row: Any) -> dict[str, Any]:
+        return {"id": row.id, **{name: _plain(value_of(row, name)) for name in api_columns(self.entry)}}
+
+
+def api_columns(entry: AdminEntry) -> tuple[str, ...]:
+    """What the API shows of a record: the shown columns, without what only a page can draw."""
+    if entry.api_columns is not None:
+        return entry.api_columns
+    return tuple(dict.fromkeys(name for name in (*entry.columns, *entry.details) if name != "id"))
+
+
+def api_of(entry: AdminEntry) -> type[ApiView]:
+    """The API class of an entry, for FAB to register."""
+    return type(
+        f"{entry.model.__name__}Api",
+        (ApiView,),
+        {
+            "entry": entry,
+            "datamodel": AdminData(entry.model, eager_of(entry), entry.search),
+            "add_form": form_of(entry, entry.form),
+            "edit_form": form_of(entry, entry.edit_form or ()),
+            "route_base": f"/api/v1/{entry.slug}",
+            "class_permission_name": entry.resource,
+        },
+    )
+
+
+def _checked_key(key: str) -> str:
+    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise Invalid(_l("This is not a usable Idempotency-Key."), field="Idempotency-Key")
+    return key
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """A JSON value as a form would have sent it."""
+    if isinstance(value, bool):
+        return ["y" if value else "false"]
+    if value is None:
+        return [""]
+    if isinstance(value, int | float | Decimal):
+        return [str(value)]
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        return [str(item) for item in value]
+    raise Invalid(_l("This kind of value does not fit here."), field=name)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if value is None or isinstance(value, str | int | float | bool | list | dict):
+        return value
+    if hasattr(value, "id"):
+        return {"id": value.id, "label": str(value)}
+    return str(value)

@@ -1,0 +1,209 @@
+"""`AdminEntry`: the few class attributes from which a model gets its screens, rights, menu entry,
+import, export and API. `docs/low-code.md` shows one in ten lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import current_app
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect
+from wtforms import Field
+
+from app.core.db import db
+from app.core.rights import ACT, READ, TENANT, VERBS, WRITE, Resource, right
+from app.core.viewer import Viewer
+from app.core.web.labels import LABELS
+from app.core.web.pages import Cell
+
+Text = LazyString | str
+Choices = Sequence[tuple[str, Text]]
+
+
+@dataclass(frozen=True)
+class Category:
+    """A group of the side menu."""
+
+    name: str
+    label: Text
+    icon: str
+    order: int
+
+
+@dataclass(frozen=True)
+class Action:
+    """A business transition offered on a record: `run(row, data, viewer)` calls the same service function as
+    everybody else, and returns the words of success, or a URL to go to.
+
+    `form` asks for more first (a reason); `when` says whether it makes sense now; `bulk` offers it on lists.
+    """
+
+    name: str
+    label: Text
+    run: Callable[[Any, Mapping[str, Any], Viewer], Text | str]
+    done: Text = _l("Done.")
+    icon: str = "check"
+    text: Text = ""
+    form: type[Any] | None = None
+    when: Callable[[Any], bool] = lambda _row: True
+    verb: str = ACT
+    surfaces: frozenset[str] | None = None
+    danger: bool = False
+    bulk: bool = False
+    leaves: bool = False
+
+
+@dataclass(frozen=True)
+class Related:
+    """Rows of another entry shown on a record's page: those whose `column` is the record's id."""
+
+    entry: str
+    column: str
+    title: Text
+
+
+class AdminEntry:
+    """One model in the admin. Only `model`, `label`, `plural` and `columns` must be said."""
+
+    model: ClassVar[type[Any]]
+    label: ClassVar[Text]
+    plural: ClassVar[Text]
+    lead: ClassVar[Text] = ""
+    slug: ClassVar[str] = ""
+    resource: ClassVar[str] = ""
+    category: ClassVar[Category]
+    icon: ClassVar[str] = "database"
+    surfaces: ClassVar[frozenset[str]] = frozenset({TENANT})
+    verbs: ClassVar[tuple[str, ...]] = ()
+
+    columns: ClassVar[tuple[str, ...]]
+    details: ClassVar[tuple[str, ...]] = ()
+    form: ClassVar[tuple[str, ...]] = ()
+    edit_form: ClassVar[tuple[str, ...] | None] = None
+    search: ClassVar[tuple[str, ...]] = ()
+    filters: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[tuple[str, str]] = ("id", "desc")
+    sortable: ClassVar[tuple[str, ...] | None] = None
+    eager: ClassVar[tuple[str, ...]] = ()
+    api_columns: ClassVar[tuple[str, ...] | None] = None
+
+    labels: ClassVar[Mapping[str, Text]] = {}
+    helps: ClassVar[Mapping[str, Text]] = {}
+    choices: ClassVar[Mapping[str, Choices | Callable[[], Choices]]] = {}
+    tones: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    formats: ClassVar[Mapping[str, Callable[[Any, Any], Cell]]] = {}
+    fields: ClassVar[Mapping[str, Callable[[AdminEntry], Field]]] = {}
+    actions: ClassVar[tuple[Action, ...]] = ()
+    related: ClassVar[tuple[Related, ...]] = ()
+
+    can_add: ClassVar[bool] = True
+    can_edit: ClassVar[bool] = True
+    can_delete: ClassVar[bool] = True
+    can_import: ClassVar[bool] = True
+    in_menu: ClassVar[bool] = True
+    has_api: ClassVar[bool] = True
+    empty_title: ClassVar[Text] = _l("Nothing here yet")
+    empty_text: ClassVar[Text] = ""
+    add_label: ClassVar[Text] = _l("Add")
+
+    def __init__(self) -> None:
+        cls, table = type(self), self.model.__tablename__
+        self.slug = cls.slug or table.replace("_", "-") + "s"
+        self.resource = cls.resource or table
+        if not self.form:
+            self.can_add = self.can_edit = self.can_import = False  # type: ignore[misc]
+        if not self.can_add:
+            self.can_import = False  # type: ignore[misc]
+        if not cls.verbs:
+            writes = self.can_add or self.can_edit or self.can_delete
+            acts = any(action.verb == ACT for action in self.actions)
+            wanted = {READ, *([WRITE] if writes else []), *([ACT] if acts else [])}
+            self.verbs = tuple(verb for verb in VERBS if verb in wanted)
+        if self.edit_form is None:
+            self.edit_form = self.form
+        if not self.details:
+            self.details = self.columns
+        if self.sortable is None:
+            self.sortable = tuple(c for c in self.columns if c in inspect(self.model).column_attrs)
+
+    # -- what it derives -----------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"/admin/{self.slug}"
+
+    def right(self, verb: str) -> str:
+        return right(self.resource, verb)
+
+    def as_resource(self) -> Resource:
+        return Resource(self.resource, self.plural, self.verbs, self.surfaces)
+
+    def label_of(self, column: str) -> Text:
+        leaf = column.rsplit(".", 1)[-1]
+        return self.labels.get(column) or LABELS.get(leaf) or leaf.replace("_", " ").capitalize()
+
+    def choices_of(self, column: str) -> Choices | None:
+        found = self.choices.get(column)
+        return found() if callable(found) else found
+
+    # -- how it writes; an entry overrides these to call its service ------------------------------
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> Any:
+        """A new row from validated form data, inside the edge's transaction."""
+        row = self.model(**data)
+        db.session.add(row)
+        return row
+
+    def update(self, row: Any, data: Mapping[str, Any], by: Viewer) -> None:
+        """Change a row from validated form data, inside the edge's transaction."""
+        for name, value in data.items():
+            setattr(row, name, value)
+
+    def delete(self, row: Any, by: Viewer) -> None:
+        """Delete a row, inside the edge's transaction."""
+        db.session.delete(row)
+
+    def may_edit(self, row: Any) -> bool:
+        """Whether this row can be edited at all just now."""
+        return True
+
+    def may_delete(self, row: Any) -> bool:
+        """Whether this row can be deleted at all just now."""
+        return True
+
+
+def eager_of(entry: AdminEntry) -> tuple[str, ...]:
+    """The relations that the shown columns need, beside those the entry names."""
+    relations = inspect(entry.model).relationships
+    named = {name.split(".")[0] for name in (*entry.columns, *entry.details)}
+    return tuple(dict.fromkeys([*entry.eager, *(name for name in named if name in relations)]))
+
+
+class Registry:
+    """All entries of the admin, in menu order."""
+
+    def __init__(self, entries: Iterable[AdminEntry]) -> None:
+        self.entries = tuple(entries)
+        self.by_slug = {entry.slug: entry for entry in self.entries}
+        self.by_model: dict[type[Any], AdminEntry] = {}
+        for entry in self.entries:
+            self.by_model.setdefault(entry.model, entry)
+        if len(self.by_slug) != len(self.entries):
+            raise ValueError("two admin entries share an address")
+
+    def visible_to(self, viewer: Viewer, surface: str) -> list[AdminEntry]:
+        """The menu entries of this viewer here."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.in_menu and surface in entry.surfaces and viewer.may(entry.right(READ))
+        ]
+
+
+def registry() -> Registry:
+    found: Registry = current_app.extensions["admin"]
+    return found

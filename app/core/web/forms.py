@@ -1,0 +1,192 @@
+"""Forms: WTForms with what all of ours need, and the fields that WTForms lacks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g
+from flask_babel import gettext as _
+from flask_babel import get_timezone
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
+from wtforms.validators import StopValidation
+
+from app.core.errors import DomainError
+
+MAX_OPTIONS = 50
+MAX_BIGINT = 2**63 - 1
+
+
+class Form(FlaskForm):
+    """The base of every form. After a refusal `show_refusal` puts the words where they belong."""
+
+    class Meta(FlaskForm.Meta):
+        def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
+            bound = super().bind_field(form, unbound, options)
+            if isinstance(bound, StringField):
+                bound.validators = [no_control_characters, *bound.validators]
+            return bound
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.refusals: list[str] = []
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """As WTForms, and never true on a request whose CSRF token was refused."""
+        valid = bool(super().validate(extra_validators))
+        if g.get("csrf_failed"):
+            self.refusals.append(
+                _("This page had been open for too long. Nothing is lost: please send it again.")
+            )
+            return False
+        return valid
+
+    def show_refusal(self, error: DomainError) -> None:
+        """At the error's field if this form has it, above the form otherwise."""
+        field = self._fields.get(error.field or "")
+        if field is None:
+            self.refusals.append(str(error))
+        else:
+            field.errors = [*field.errors, str(error)]
+
+
+def no_control_characters(_form: Any, field: Field) -> None:
+    """NUL can't be stored, and other control characters have no business in a name."""
+    text = field.data
+    if not isinstance(text, str):
+        return
+    allowed = "\n\r\t" if isinstance(field.widget, widgets.TextArea) else ""
+    if any((ord(char) < 32 and char not in allowed) or ord(char) == 127 for char in text):
+        raise StopValidation(_("There are characters in here that can't be stored."))
+
+
+def strip(text: str | None) -> str | None:
+    """A WTForms filter: no blanks around, and nothing instead of an empty text."""
+    return (text.strip() or None) if isinstance(text, str) else text
+
+
+class LocalDateTimeField(DateTimeLocalField):
+    """A date and time in the viewer's zone, kept as aware UTC. Refuses a time that the zone's clocks skip."""
+
+    def process_data(self, value: dt.datetime | None) -> None:
+        self.data = value.astimezone(_zone()).replace(tzinfo=None) if value else None
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        super().process_formdata(valuelist)
+        if self.data is not None:
+            local = self.data.replace(tzinfo=_zone())
+            utc = local.astimezone(dt.UTC)
+            if utc.astimezone(_zone()).replace(tzinfo=None) != self.data:
+                raise ValueError(_("The clocks skip this time on that day."))
+            self.data = utc
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return " ".join(self.raw_data)
+        return self.data.strftime("%Y-%m-%dT%H:%M") if self.data else ""
+
+
+def _zone() -> ZoneInfo:
+    return ZoneInfo(str(get_timezone() or "UTC"))
+
+
+class RelatedField(SelectFieldBase):
+    """A choice among the rows of another table: at most 50 options rendered, more by search.
+
+    `find(id)` returns the row or None, and must look in the viewer's scope only; `options(text)` the
+    first rows that match.
+    """
+
+    widget = widgets.Select()
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        find: Callable[[int], Any],
+        options: Callable[[str], Sequence[Any]],
+        options_url: Callable[[], str | None],
+        optional: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.find, self.options, self.optional = find, options, optional
+        self._options_url = options_url
+        self.chosen_id: int | None = None
+
+    @property
+    def options_url(self) -> str | None:
+        """Where the browser searches for more."""
+        return self._options_url()
+
+    def process_data(self, value: Any) -> None:
+        self.data = value
+        self.chosen_id = value.id if value is not None else None
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        text = valuelist[0]
+        self.data, self.chosen_id = None, None
+        if text in {"", "__None"}:
+            return
+        if text.isascii() and text.isdigit() and int(text) <= MAX_BIGINT:
+            self.chosen_id = int(text)
+            self.data = self.find(self.chosen_id)
+        if self.data is None:
+            raise ValueError(_("What you chose does not exist."))
+
+    def pre_validate(self, form: Any) -> None:
+        if self.data is None and not self.optional and not self.errors:
+            raise ValidationError(_("Please choose one."))
+
+    def iter_choices(self) -> Iterable[tuple[str, str, bool, dict[str, Any]]]:
+        rows = list(self.options(""))[:MAX_OPTIONS]
+        if self.data is not None and all(row.id != self.data.id for row in rows):
+            rows.insert(0, self.data)
+        if self.optional or self.data is None:
+            yield ("", "" if self.optional else _("Please choose"), self.data is None, {})
+        for row in rows:
+            yield (str(row.id), str(row), self.data is not None and row.id == self.data.id, {})
+
+    def has_groups(self) -> bool:
+        return False
+
+
+class RightsField(Field):
+    """Rights as a matrix of resources × read, write, act. `data` is a sorted list of rights."""
+
+    def __init__(
+        self, label: Any = None, validators: Any = None, *, matrix: Callable[[], Any] | None = None, **kw: Any
+    ) -> None:
+        super().__init__(label, validators, **kw)
+        self._matrix = matrix
+
+    def process_data(self, value: Iterable[str] | None) -> None:
+        self.data = sorted(value or ())
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        known = {value for _label, cells in self._cells() for value, _text, _enabled in cells}
+        if not set(valuelist) <= known:
+            raise ValueError(_("There is no such right."))
+        self.data = sorted(set(valuelist))
+
+    def _cells(self) -> Any:
+        return self._matrix() if self._matrix else ()
+
+    @property
+    def rows(self) -> list[tuple[str, list[tuple[str, str, bool, bool]]]]:
+        """(label, [(right, verb in words, checked, disabled)]) for the template."""
+        chosen = set(self.data or ())
+        return [
+            (label, [(value, text, value in chosen, not enabled) for value, text, enabled in cells])
+            for label, cells in self._cells()
+        ]
+
+
+YES_NO = (("y", _l("Yes")), ("n", _l("No")))

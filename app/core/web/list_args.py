@@ -1,0 +1,167 @@
+"""A list's query string: search, filters, order and page, read strictly and written back into links."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask_babel import format_date, get_timezone
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Boolean, Date, DateTime, Integer, inspect
+
+from app.core.errors import Invalid
+from app.core.web.admin_data import AdminData, Before, Contains, From, Is, RequestFilters
+from app.core.web.entry import AdminEntry
+from app.core.web.forms import MAX_BIGINT
+from app.core.web.pages import Filter, Text
+
+SIZES = (25, 50, 100)
+MAX_PAGE = 1_000_000
+
+
+class BadQuery(Invalid):
+    code, status, message = "bad_query", 400, _l("This address asks for something that does not exist.")
+
+
+@dataclass(frozen=True)
+class ListArgs:
+    """What one request asks of a list. `values` are the filters as they came in the query string."""
+
+    entry: AdminEntry
+    query: str
+    order: tuple[str, str]
+    page: int
+    size: int
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, entry: AdminEntry, args: Mapping[str, str]) -> ListArgs:
+        """Raises BadQuery for an order, page, size or filter that the entry does not know."""
+        sort = args.get("sort") or ""
+        column, direction = (sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc")
+        if sort and column not in (entry.sortable or ()):
+            raise BadQuery
+        names = {kind for name in entry.filters for kind in (name, f"{name}.from", f"{name}.to")}
+        values = {name: args[name].strip() for name in names if args.get(name, "").strip()}
+        return cls(
+            entry=entry,
+            query=args.get("q", "").strip()[:200],
+            order=(column, direction) if sort else entry.order,
+            page=_number(args.get("page"), 1, MAX_PAGE),
+            size=min(_number(args.get("size"), SIZES[0], 10_000), SIZES[-1]),
+            values=values,
+        )
+
+    def link(self, **changes: Any) -> str:
+        """The list's address with some of it changed; None takes a part away."""
+        own = self.order != self.entry.order
+        parts: dict[str, Any] = {"q": self.query, **self.values}
+        if own:
+            parts["sort"] = ("-" if self.order[1] == "desc" else "") + self.order[0]
+        parts |= {"size": self.size if self.size != SIZES[0] else None}
+        parts |= {"page": self.page if self.page > 1 else None}
+        parts |= changes
+        query = urlencode({name: value for name, value in parts.items() if value not in (None, "")})
+        return f"{self.entry.url}/?{query}" if query else f"{self.entry.url}/"
+
+    def filters(self, data: AdminData) -> RequestFilters:
+        """Fresh filters of this request only."""
+        found = data.new_filters()
+        for name in self.entry.filters:
+            kind = kind_of(self.entry, name)
+            if kind == "date":
+                self._add_dates(found, name)
+            elif name in self.values:
+                found.add_filter(name, Contains if kind == "text" else Is, self._typed(name, kind))
+        return found
+
+    def _add_dates(self, found: RequestFilters, name: str) -> None:
+        start, end = self._date(f"{name}.from"), self._date(f"{name}.to")
+        moment = isinstance(inspect(self.entry.model).columns[name].type, DateTime)
+        if start:
+            found.add_filter(name, From, _midnight(start) if moment else start)
+        if end:
+            after = end + dt.timedelta(days=1)
+            found.add_filter(name, Before, _midnight(after) if moment else after)
+
+    def _typed(self, name: str, kind: str) -> Any:
+        value = self.values[name]
+        if kind == "bool":
+            if value not in {"y", "n"}:
+                raise BadQuery
+            return value == "y"
+        if kind == "related" or isinstance(inspect(self.entry.model).columns[name].type, Integer):
+            return _number(value, 0, MAX_BIGINT, least=0)
+        if kind == "choice" and value not in {key for key, _label in self.entry.choices_of(name) or ()}:
+            raise BadQuery
+        return value
+
+    def _date(self, name: str) -> dt.date | None:
+        text = self.values.get(name)
+        if not text:
+            return None
+        try:
+            day = dt.date.fromisoformat(text)
+        except ValueError:
+            raise BadQuery from None
+        if not 1900 <= day.year <= 2200:
+            raise BadQuery
+        return day
+
+    def controls(self) -> list[Filter]:
+        """The filters as form controls, with what is chosen now."""
+        found = []
+        for name in self.entry.filters:
+            kind = kind_of(self.entry, name)
+            start = self.values.get(f"{name}.from" if kind == "date" else name, "")
+            choices = list(self.entry.choices_of(name) or ())
+            if kind == "bool":
+                choices = [("y", _("Yes")), ("n", _("No"))]
+            end = self.values.get(f"{name}.to", "")
+            found.append(Filter(name, self.entry.label_of(name), kind, choices, start, end))
+        return found
+
+    def active(self) -> list[tuple[Text, Text, str]]:
+        """(label, value in words, link without it) of each filter in force."""
+        found: list[tuple[Text, Text, str]] = []
+        for control in self.controls():
+            names = [f"{control.name}.from", f"{control.name}.to"] if control.kind == "date" else [control.name]
+            for name in names:
+                if name in self.values:
+                    words = dict(control.choices).get(self.values[name], self.values[name])
+                    if control.kind == "date":
+                        day = format_date(self._date(name), "medium")
+                        words = _("from %(day)s", day=day) if name.endswith("from") else _("to %(day)s", day=day)
+                    found.append((control.label, words, self.link(**{name: None, "page": None})))
+        return found
+
+
+def kind_of(entry: AdminEntry, name: str) -> str:
+    """Which control a filter is: choice, bool, date, related (an id) or text."""
+    column = inspect(entry.model).columns[name]
+    if name in entry.choices:
+        return "choice"
+    if isinstance(column.type, Boolean):
+        return "bool"
+    if isinstance(column.type, DateTime | Date):
+        return "date"
+    if isinstance(column.type, Integer):
+        return "related"
+    return "text"
+
+
+def _number(text: str | None, default: int, most: int, *, least: int = 1) -> int:
+    if text is None or text == "":
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or not least <= int(text) <= most:
+        raise BadQuery
+    return int(text)
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), tzinfo=ZoneInfo(str(get_timezone() or "UTC")))

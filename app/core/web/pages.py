@@ -1,0 +1,218 @@
+"""What a template gets: plain values, worked out beforehand, so that templates only print."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask_babel import LazyString
+
+Text = LazyString | str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value as it is shown. `tone` colours a badge; `url` makes it a link."""
+
+    kind: str
+    text: Text
+    url: str | None = None
+    tone: str = "secondary"
+    title: Text | None = None
+    items: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    label: Text
+    sort_url: str | None = None
+    direction: str | None = None
+    kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    id: int
+    url: str | None
+    label: str
+    cells: Sequence[Cell]
+    selectable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLink:
+    name: str
+    label: Text
+    url: str
+    icon: str = "dots"
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter as a form control; dates have a `value_to` as well."""
+
+    name: str
+    label: Text
+    kind: str
+    choices: Sequence[tuple[str, Text]] = ()
+    value: str = ""
+    value_to: str = ""
+    options_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    title: Text
+    text: Text
+    action_url: str | None = None
+    action_label: Text | None = None
+    filtered: bool = False
+
+
+@dataclass(frozen=True)
+class ListPage:
+    title: Text
+    lead: Text
+    singular: Text
+    icon: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    count: int
+    page: int
+    size: int
+    page_links: Sequence[tuple[int, str, bool]]
+    sizes: Sequence[tuple[int, str, bool]]
+    previous_url: str | None
+    next_url: str | None
+    query: str
+    search_url: str
+    hidden: Sequence[tuple[str, str]]
+    filters: Sequence[Filter]
+    active_filters: Sequence[tuple[Text, Text, str]]
+    clear_url: str
+    empty: Empty
+    searchable: bool = True
+    add_url: str | None = None
+    add_label: Text | None = None
+    import_url: str | None = None
+    export_url: str | None = None
+    bulk_actions: Sequence[ActionLink] = ()
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.count // self.size))
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * self.size + 1 if self.count else 0
+
+    @property
+    def last(self) -> int:
+        return min(self.count, self.page * self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    when: dt.datetime
+    who: str
+    text: Text
+    changes: Sequence[tuple[Text, str, str]] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedList:
+    title: Text
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    count: int = 0
+    more_url: str | None = None
+
+
+Group = tuple[Text | None, Sequence[tuple[Text, Cell, Text | None]]]
+
+
+@dataclass(frozen=True)
+class ShowPage:
+    title: Text
+    lead: Text
+    icon: str
+    badges: Sequence[Cell]
+    groups: Sequence[Group]
+    actions: Sequence[ActionLink]
+    back_url: str | None
+    edit_url: str | None = None
+    delete_url: str | None = None
+    timeline: Sequence[TimelineEntry] = ()
+    related: Sequence[RelatedList] = ()
+
+
+@dataclass(frozen=True)
+class FormPage:
+    title: Text
+    lead: Text
+    icon: str
+    form: Any
+    groups: Sequence[tuple[Text | None, Sequence[str]]]
+    submit_label: Text
+    cancel_url: str
+    errors: Sequence[Text] = ()
+    notice: Text | None = None
+    multipart: bool = False
+
+
+@dataclass(frozen=True)
+class ConfirmPage:
+    title: Text
+    text: Text
+    labels: Sequence[str]
+    hidden: Sequence[tuple[str, str]]
+    submit_label: Text
+    cancel_url: str
+    form: Any = None
+    danger: bool = False
+    errors: Sequence[Text] = ()
+
+
+@dataclass(frozen=True)
+class ImportPage:
+    title: Text
+    lead: Text
+    form: Any
+    columns: Sequence[tuple[str, Text, bool, str]]
+    errors: Sequence[tuple[int, Text, Text]]
+    cancel_url: str
+    template_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    label: Text
+    value: str
+    url: str | None = None
+    hint: Text | None = None
+    icon: str = "activity"
+    tone: str = "secondary"
+
+
+@dataclass(frozen=True)
+class HomePage:
+    title: Text
+    lead: Text
+    figures: Sequence[Figure] = ()
+    checklist: Sequence[tuple[Text, bool, str, Text]] = ()
+    tables: Sequence[RelatedList] = ()
+    shortcuts: Sequence[ActionLink] = field(default=())
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    status: int
+    title: Text
+    text: Text
+    request_id: str
+    actions: Sequence[ActionLink] = ()

@@ -1,0 +1,45 @@
+"""Where a request is: the platform's host or one tenant's. Set once per request by the shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import g
+
+
+@dataclass(frozen=True)
+class Site:
+    """Plain values of the place, for views and templates."""
+
+    name: str
+    host: str
+    tenant_id: int | None
+    slug: str | None
+    locale: str
+    timezone: str
+    currency: str | None
+    is_active: bool
+    is_test: bool
+    theme_url: str | None
+    primary_color: str
+    url: str
+
+    @property
+    def is_platform(self) -> bool:
+        return self.tenant_id is None
+
+    @property
+    def surface(self) -> str:
+        return "platform" if self.is_platform else "tenant"
+
+    @property
+    def initial(self) -> str:
+        return self.name[:1].upper()
+
+
+def site() -> Site:
+    """The site of this request; raises RuntimeError outside of one."""
+    found: Site | None = g.get("site")
+    if found is None:
+        raise RuntimeError("this request has no site")
+    return found

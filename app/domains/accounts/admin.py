@@ -1,0 +1,357 @@
+"""People in the admin: persons, memberships, invitations, roles, sign-ins, accounts and the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from wtforms import EmailField, SelectField, StringField
+from wtforms.validators import InputRequired, Length
+
+from app.core.audit import AuditEntry
+from app.core.rights import ACT, PLATFORM, READ, TENANT, WRITE, catalogue
+from app.core.viewer import Viewer
+from app.core.web.entry import Action, AdminEntry, Category, Related
+from app.core.web.forms import RightsField, strip
+from app.core.web.pages import Cell
+from app.core.web.viewing import on_tenant, signed_in
+from app.domains.accounts import queries
+from app.domains.accounts.models import (
+    ACTIVE,
+    ENDED,
+    PENDING,
+    TENANT_ROLES,
+    Guardianship,
+    Invitation,
+    Membership,
+    Person,
+    TenantRole,
+    Account,
+    UserSession,
+)
+from app.domains.accounts.service import account, people, signin
+from app.domains.tenancy import queries as tenancy
+
+PEOPLE = Category("people", _l("People"), "users", 20)
+SECURITY = Category("security", _l("Security"), "shield", 80)
+
+EMAIL_NEEDED = _l("Please fill this in.")
+
+
+def system_roles() -> list[tuple[str, Any]]:
+    return [(key, catalogue().roles[key].label) for key in TENANT_ROLES]
+
+
+def all_roles() -> list[tuple[str, Any]]:
+    """System roles by key, and the tenant's own as `own:<id>`."""
+    return [*system_roles(), *((f"own:{role.id}", role.name) for role in queries.roles())]
+
+
+def role_choice(value: str) -> people.RoleChoice:
+    """Raises Invalid, NotFound."""
+    if value.startswith("own:"):
+        return people.RoleChoice(role=queries.role(int(value.removeprefix("own:"))))
+    return people.RoleChoice(key=value)
+
+
+def _role_cell(_value: Any, row: Membership | Invitation) -> Cell:
+    return Cell("badge", account.role_label(row.role_key, row.role), tone="info")
+
+
+def _max_tutors() -> int | None:
+    return tenancy.tenant(on_tenant()).plan.max_tutors
+
+
+class PersonEntry(AdminEntry):
+    model = Person
+    slug = "people"
+    label, plural = _l("Person"), _l("People")
+    lead = _l("Everybody who teaches, learns or answers for a child, with or without a login.")
+    category, icon = PEOPLE, "users"
+    columns = ("full_name", "email", "phone", "created_at")
+    details = (*columns, "birth_date", "notes")
+    form = ("full_name", "email", "phone", "birth_date", "notes")
+    search = ("full_name", "email", "phone")
+    filters = ("created_at",)
+    order = ("full_name", "asc")
+    fields = {
+        "email": lambda e: EmailField(e.label_of("email"), [Length(max=320)], filters=[strip]),
+    }
+    related = (
+        Related("memberships", "person_id", _l("Roles")),
+        Related("invitations", "person_id", _l("Invitations")),
+        Related("guardianships", "guardian_id", _l("Children")),
+        Related("guardianships", "child_id", _l("Guardians")),
+    )
+    add_label = _l("Add a person")
+    empty_title = _l("No people yet")
+    empty_text = _l("Add people one by one, import a list, or invite a tutor by e-mail.")
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> Person:
+        return super().create(_with_email(data), by)  # type: ignore[no-any-return]
+
+    def update(self, row: Person, data: Mapping[str, Any], by: Viewer) -> None:
+        super().update(row, _with_email(data), by)
+
+
+def _with_email(data: Mapping[str, Any]) -> dict[str, Any]:
+    email = data.get("email")
+    return {**data, "email": people.clean_email(email)} if email else dict(data)
+
+
+class GuardianshipEntry(AdminEntry):
+    model = Guardianship
+    slug = "guardianships"
+    label, plural = _l("Guardian"), _l("Guardians")
+    lead = _l("Who answers and pays for whom.")
+    category, icon = PEOPLE, "link"
+    columns = ("guardian", "child", "created_at")
+    form = ("guardian", "child")
+    search = ("guardian.full_name",)
+    filters = ("guardian_id", "child_id")
+    can_edit = False
+    add_label = _l("Connect a guardian and a child")
+    empty_title = _l("No guardians yet")
+    empty_text = _l("Connect a child to the adult who books and pays.")
+
+
+class InvitationEntry(AdminEntry):
+    model = Invitation
+    label, plural = _l("Invitation"), _l("Invitations")
+    lead = _l("Open and past invitations by e-mail.")
+    category, icon = PEOPLE, "mail"
+    columns = ("email", "person", "role", "status", "sent_at", "expires_at")
+    details = (*columns, "invited_by", "created_at")
+    form = ("full_name", "email", "role")
+    search = ("email", "person.full_name")
+    filters = ("status",)
+    choices = {
+        "status": (("pending", _l("Open")), ("accepted", _l("Accepted")), ("withdrawn", _l("Withdrawn"))),
+        "role_key": system_roles,
+    }
+    tones = {"status": {"pending": "info", "accepted": "success", "withdrawn": "secondary"}}
+    formats = {"role": _role_cell}
+    fields = {
+        "full_name": lambda e: StringField(
+            e.label_of("full_name"), [InputRequired(EMAIL_NEEDED), Length(max=120)], filters=[strip]
+        ),
+        "email": lambda e: EmailField(
+            e.label_of("email"), [InputRequired(EMAIL_NEEDED), Length(max=320)], filters=[strip]
+        ),
+        "role": lambda e: SelectField(
+            e.label_of("role"), [InputRequired(_l("Please choose a role."))], choices=all_roles
+        ),
+    }
+    actions = (
+        Action(
+            "resend",
+            _l("Send again"),
+            lambda row, _data, _by: people.send_again(row),
+            done=_l("A new link is on its way; the former one does not work any more."),
+            icon="send",
+            text=_l("A fresh link is mailed and is good for another seven days."),
+            when=lambda row: row.status == PENDING,
+            verb=WRITE,
+            bulk=True,
+        ),
+        Action(
+            "withdraw",
+            _l("Withdraw"),
+            lambda row, _data, _by: people.withdraw(row),
+            done=_l("The invitation is withdrawn."),
+            icon="x",
+            text=_l("The link in the mail stops working at once."),
+            when=lambda row: row.status == PENDING,
+            verb=WRITE,
+            danger=True,
+            bulk=True,
+        ),
+    )
+    can_edit = can_delete = False
+    add_label = _l("Invite somebody")
+    empty_title = _l("Nobody is invited")
+    empty_text = _l("Invite a tutor or a colleague; they get a mail with a link.")
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> Invitation:
+        return people.invite(
+            full_name=data["full_name"],
+            email=data["email"],
+            choice=role_choice(data["role"]),
+            by=people.Inviter(by.actor.label, by.rights),
+            max_tutors=_max_tutors(),
+        )
+
+
+class MembershipEntry(AdminEntry):
+    model = Membership
+    label, plural = _l("Membership"), _l("Memberships")
+    lead = _l("Who signs in here, and as what.")
+    category, icon = PEOPLE, "key"
+    columns = ("person", "email", "role", "status", "created_at")
+    search = ("person.full_name", "user.email")
+    filters = ("status", "role_key", "person_id")
+    choices = {"status": ((ACTIVE, _l("Active")), (ENDED, _l("Ended"))), "role_key": system_roles}
+    tones = {"status": {ACTIVE: "success", ENDED: "secondary"}}
+    formats = {"role": _role_cell}
+    eager = ("person", "user", "role")
+    actions = (
+        Action(
+            "end",
+            _l("Take the role away"),
+            lambda row, _data, by: people.end_membership(row, by_rights=by.rights),
+            done=_l("The role is taken away, from the next click on."),
+            icon="x",
+            text=_l("They lose what this role allows at once. You can give it back."),
+            when=lambda row: row.status == ACTIVE,
+            danger=True,
+            bulk=True,
+        ),
+        Action(
+            "restore",
+            _l("Give the role back"),
+            lambda row, _data, by: people.restore_membership(
+                row, by_rights=by.rights, max_tutors=_max_tutors()
+            ),
+            done=_l("The role is given back."),
+            icon="refresh",
+            text=_l("They can do again what this role allows."),
+            when=lambda row: row.status == ENDED,
+            bulk=True,
+        ),
+    )
+    can_add = can_edit = can_delete = False
+    empty_title = _l("Nobody signs in here yet")
+    empty_text = _l("Invite somebody; they appear here when they accept.")
+
+
+def _rights_matrix() -> list[tuple[Any, list[tuple[str, Any, bool]]]]:
+    """What a role of one's own can be made of: what is administered on the tenant's host, as far as held."""
+    words = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
+    held = signed_in().rights
+    return [
+        (resource.label, [(right, words[right.rsplit(".", 1)[1]], right in held) for right in resource.rights])
+        for resource in catalogue().resources.values()
+        if TENANT in resource.surfaces
+    ]
+
+
+class RoleEntry(AdminEntry):
+    model = TenantRole
+    label, plural = _l("Role of our own"), _l("Roles of our own")
+    lead = _l("Put together what a colleague may see and do. Nobody can grant more than they hold.")
+    category, icon = SECURITY, "shield"
+    columns = ("name", "rights", "created_at")
+    form = ("name", "rights")
+    search = ("name",)
+    fields = {
+        "rights": lambda e: RightsField(e.label_of("rights"), matrix=_rights_matrix),
+    }
+    can_import = False
+    add_label = _l("Compose a role")
+    empty_title = _l("No roles of your own")
+    empty_text = _l("Managers, tutors, students and guardians are there already. Compose one for the front desk?")
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> TenantRole:
+        return people.compose_role(TenantRole(), name=data["name"], rights=data["rights"], by_rights=by.rights)
+
+    def update(self, row: TenantRole, data: Mapping[str, Any], by: Viewer) -> None:
+        given = {"name": row.name, "rights": row.rights, **data}
+        people.compose_role(row, name=given["name"], rights=given["rights"], by_rights=by.rights)
+
+    def delete(self, row: TenantRole, by: Viewer) -> None:
+        people.delete_role(row, by_rights=by.rights)
+
+
+class UserEntry(AdminEntry):
+    model = Account
+    slug = "accounts"
+    resource = "account"
+    label, plural = _l("Account"), _l("Accounts")
+    lead = _l("Everybody who can sign in anywhere on this installation.")
+    category, icon = SECURITY, "user"
+    surfaces = frozenset({PLATFORM})
+    columns = ("email", "first_name", "platform_role", "active", "email_verified_at")
+    labels = {"first_name": _l("Name")}
+    search = ("email", "first_name")
+    filters = ("active", "platform_role")
+    choices = {"platform_role": (("operator", _l("Operator")), ("support", _l("Support")))}
+    tones = {"platform_role": {"operator": "info"}}
+    order = ("email", "asc")
+    actions = (
+        Action(
+            "close",
+            _l("Close the account"),
+            lambda row, _data, by: account.close(row, by_user_id=by.user_id),
+            done=_l("The account is closed and signed out everywhere."),
+            icon="lock",
+            text=_l("It is signed out everywhere at once and can't sign in until you open it again."),
+            when=lambda row: bool(row.active),
+            danger=True,
+            bulk=True,
+        ),
+        Action(
+            "reopen",
+            _l("Open it again"),
+            lambda row, _data, _by: account.reopen(row),
+            done=_l("The account can sign in again."),
+            icon="refresh",
+            text=_l("It can sign in again with its password."),
+            when=lambda row: not row.active,
+        ),
+    )
+    can_add = can_edit = can_delete = False
+
+
+class SessionEntry(AdminEntry):
+    model = UserSession
+    slug = "sign-ins"
+    label, plural = _l("Sign-in"), _l("Sign-ins")
+    lead = _l("Who is signed in, from where.")
+    category, icon = SECURITY, "activity"
+    surfaces = frozenset({PLATFORM, TENANT})
+    columns = ("user", "kind", "created_at", "last_seen_at", "ip", "ended_at")
+    details = (*columns, "expires_at", "end_reason", "agent")
+    search = ("user.email", "ip")
+    filters = ("kind", "created_at")
+    choices = {"kind": (("web", _l("Browser")), ("api", _l("App")), ("visit", _l("Operator's visit")))}
+    actions = (
+        Action(
+            "end",
+            _l("Sign out"),
+            lambda row, _data, _by: signin.end_session(row.id, reason="ended in the admin"),
+            done=_l("Signed out."),
+            icon="logout",
+            text=_l("That device has to sign in again."),
+            when=lambda row: row.ended_at is None,
+            bulk=True,
+        ),
+    )
+    can_add = can_edit = can_delete = False
+
+
+class AuditEntryEntry(AdminEntry):
+    model = AuditEntry
+    slug = "audit"
+    label, plural = _l("Audit entry"), _l("Audit trail")
+    lead = _l("Who did what to which record, before and after. Nobody can change it.")
+    category, icon = SECURITY, "history"
+    surfaces = frozenset({PLATFORM, TENANT})
+    columns = ("occurred_at", "actor_label", "verb", "thing_type", "thing_label")
+    details = (*columns, "changes", "reason", "ip", "request_id", "thing_id")
+    labels = {"ip": _l("From address")}
+    search = ("actor_label", "thing_label", "verb")
+    filters = ("occurred_at", "thing_type")
+    can_add = can_edit = can_delete = False
+
+
+ADMIN = (
+    PersonEntry,
+    InvitationEntry,
+    MembershipEntry,
+    GuardianshipEntry,
+    RoleEntry,
+    SessionEntry,
+    AuditEntryEntry,
+    UserEntry,
+)

@@ -1,0 +1,59 @@
+"""What accounts refuses."""
+
+from flask_babel import lazy_gettext as _l
+
+from app.core.errors import AlreadyExists, Conflict, DomainError, Invalid, NotAllowed
+
+
+class WrongCredentials(DomainError):
+    """One wording for an unknown address, a wrong password and a closed account."""
+
+    code, status = "wrong_credentials", 401
+    message = _l("The e-mail address or the password is not right.")
+
+
+class TokenRefused(DomainError):
+    code, status, message = "token_refused", 401, _l("This token is not valid. Please sign in again.")
+
+
+class AlreadyInvited(AlreadyExists):
+    code = "already_invited"
+    message = _l("This address already has an open invitation. You can send it again from the list.")
+
+
+class AlreadyMember(AlreadyExists):
+    code, message = "already_member", _l("This person already has this role.")
+
+
+class InvitationClosed(Conflict):
+    code, message = "invitation_closed", _l("This invitation was already accepted or withdrawn.")
+
+
+class WeakPassword(Invalid):
+    code = "weak_password"
+    message = _l("Choose a longer password: at least 10 characters, and not one of the well-known ones.")
+
+
+class MoreThanHeld(NotAllowed):
+    code, message = "more_than_held", _l("You can only grant rights that you hold yourself.")
+
+
+class LastManager(Conflict):
+    code, message = "last_manager", _l("A company needs at least one manager.")
+
+
+class TutorLimit(Conflict):
+    code = "tutor_limit"
+    message = _l("Your plan has no room for another tutor. Please talk to us about a larger one.")
+
+
+class RoleInUse(Conflict):
+    code, message = "role_in_use", _l("People still have this role. Give them another one first.")
+
+
+class RoleNameTaken(AlreadyExists):
+    code, message = "role_name_taken", _l("There is a role of this name already.")
+
+
+class EmailTaken(AlreadyExists):
+    code, message = "email_taken", _l("This address can't be used.")

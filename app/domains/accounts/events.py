@@ -1,0 +1,39 @@
+"""What accounts announces. Ids only: a mail's link is made when the mail is."""
+
+from dataclasses import dataclass
+
+from app.core.events import Event
+
+
+@dataclass(frozen=True)
+class PersonInvited(Event):
+    invitation_id: int
+
+
+@dataclass(frozen=True)
+class InvitationAccepted(Event):
+    invitation_id: int
+
+
+@dataclass(frozen=True)
+class PasswordResetRequested(Event):
+    user_id: int
+
+
+@dataclass(frozen=True)
+class PasswordChanged(Event):
+    user_id: int
+
+
+@dataclass(frozen=True)
+class EmailChangeRequested(Event):
+    user_id: int
+    new_email: str
+
+
+@dataclass(frozen=True)
+class RefreshTokenReused(Event):
+    """A used refresh token came again: its sign-in was ended, since one of the two holders is a thief."""
+
+    user_id: int
+    session_id: int

@@ -1,0 +1,109 @@
+"""Forms for signing in and for one's own account."""
+
+from __future__ import annotations
+
+import zoneinfo
+
+from flask_babel import lazy_gettext as _l
+from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length
+
+from app.core.web.forms import Form, strip
+from app.domains.accounts.policies import MAX_PASSWORD, MIN_PASSWORD
+
+NEEDED = _l("Please fill this in.")
+_long_enough = _l("At least %(least)s characters.", least=MIN_PASSWORD)
+
+
+def new_password(label: object = None) -> PasswordField:
+    """A password to be; its other rules are in `policies.check_password`."""
+    return PasswordField(
+        label or _l("New password"),
+        [InputRequired(NEEDED), Length(MIN_PASSWORD, MAX_PASSWORD, _long_enough)],
+        description=_long_enough,
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+def repeated(name: str) -> PasswordField:
+    return PasswordField(
+        _l("Repeat the password"),
+        [InputRequired(NEEDED), EqualTo(name, _l("The two passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+def known_password(label: object) -> PasswordField:
+    return PasswordField(
+        label,
+        [InputRequired(NEEDED), Length(max=MAX_PASSWORD)],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
+def email_field(label: object = None) -> EmailField:
+    return EmailField(
+        label or _l("E-mail"),
+        [InputRequired(NEEDED), Length(max=320)],
+        filters=[strip],
+        render_kw={"autocomplete": "username"},
+    )
+
+
+class LoginForm(Form):
+    email = email_field()
+    password = known_password(_l("Password"))
+    next = HiddenField()
+
+
+class ForgotForm(Form):
+    email = email_field()
+
+
+class ResetForm(Form):
+    password = new_password()
+    repeat = repeated("password")
+
+
+class JoinForm(Form):
+    """Accept an invitation with a new account."""
+
+    full_name = StringField(
+        _l("Your name"),
+        [InputRequired(NEEDED), Length(max=120)],
+        filters=[strip],
+        render_kw={"autocomplete": "name"},
+    )
+    password = new_password(_l("Choose a password"))
+    repeat = repeated("password")
+
+
+class ProveForm(Form):
+    """Accept an invitation with the account that the address has already."""
+
+    password = known_password(_l("Your WeMaster password"))
+
+
+class ProfileForm(Form):
+    full_name = StringField(_l("Name"), [InputRequired(NEEDED), Length(max=64)], filters=[strip])
+    locale = SelectField(_l("Language"), choices=[("", _l("As the site")), ("en", "English"), ("de", "Deutsch")])
+    timezone = SelectField(
+        _l("Time zone"),
+        choices=lambda: [("", _l("As the site")), *((z, z) for z in sorted(zoneinfo.available_timezones()))],
+    )
+
+
+class PasswordForm(Form):
+    current = known_password(_l("Current password"))
+    new = new_password()
+    repeat = repeated("new")
+
+
+class EmailForm(Form):
+    new_email = EmailField(_l("New e-mail address"), [InputRequired(NEEDED), Length(max=320)], filters=[strip])
+
+
+class PreferencesForm(Form):
+    locale = StringField()
+    theme = StringField()
+    next = HiddenField()

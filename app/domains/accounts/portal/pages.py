@@ -1,0 +1,299 @@
+"""Pages for signing in, joining by invitation, resetting a password and looking after one's account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+
+from app.core.errors import DomainError
+from app.core.scope import platform_scope
+from app.core.signing import LinkDead
+from app.core.transaction import transaction
+from app.core.viewer import Viewer
+from app.core.web.csrf import keeps_text
+from app.core.web.site import site
+from app.core.web.viewing import login_required, on_tenant, safe_next, signed_in, viewer
+from app.domains.accounts import policies, queries
+from app.domains.accounts.errors import WrongCredentials
+from app.domains.accounts.forms import (
+    EmailForm,
+    ForgotForm,
+    JoinForm,
+    LoginForm,
+    PasswordForm,
+    ProfileForm,
+    ProveForm,
+    ResetForm,
+)
+from app.domains.accounts.models import Invitation, Account
+from app.domains.accounts.service import account, people, signin
+from app.domains.accounts.service.passwords import matches
+
+bp = Blueprint("accounts", __name__, template_folder="../templates")
+
+SESSION_KEY = "signin"
+ACCOUNTS = "an account is the platform's, whichever host it is changed on"
+
+
+def device() -> signin.Device:
+    return signin.Device(request.remote_addr, request.headers.get("User-Agent"))
+
+
+def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_SESSION_LIFE) -> None:
+    """Inside a transaction: a new session, and a cookie that carries nothing of the former one."""
+    made = signin.start_session(user, kind=kind, tenant_id=site().tenant_id, device=device(), life=life)
+    kept = {name: session[name] for name in ("locale", "theme") if name in session}
+    session.clear()
+    session.update(kept)
+    session[SESSION_KEY] = made.token
+    session.permanent = kind == "web"
+
+
+def home() -> str:
+    """Where somebody goes who has just signed in."""
+    return "/admin/" if site().is_platform else "/"
+
+
+@bp.route("/login/", methods=["GET", "POST"])
+@keeps_text
+def login() -> Any:
+    form = LoginForm()
+    if request.method == "GET":
+        form.next.data = safe_next(request.args.get("next"), "")
+        if viewer() is not None:
+            return redirect(form.next.data or home())
+        return _login_page(form, 200)
+    if not form.validate():
+        return _login_page(form, 422)
+    email, password = form.email.data or "", form.password.data or ""
+    try:
+        signin.count_attempt(email, request.remote_addr)
+        with transaction():
+            user = signin.authenticate(email, password, tenant_id=site().tenant_id)
+            begin_session(user)
+    except WrongCredentials as error:
+        form.show_refusal(error)
+        return _login_page(form, error.status)
+    return redirect(safe_next(form.next.data, home()))
+
+
+def _login_page(form: LoginForm, status: int) -> Any:
+    page = render_template("accounts/login.html", form=form, forgot_url=url_for("accounts.forgot"))
+    return page, status
+
+
+@bp.post("/logout/")
+def logout() -> Any:
+    who = viewer()
+    if who is not None:
+        with transaction():
+            signin.end_session(who.session_id, reason="signed out")
+    kept = {name: session[name] for name in ("locale", "theme") if name in session}
+    session.clear()
+    session.update(kept)
+    return redirect("/")
+
+
+@bp.route("/forgot/", methods=["GET", "POST"])
+@keeps_text
+def forgot() -> Any:
+    form = ForgotForm()
+    if request.method == "POST" and form.validate():
+        with transaction():
+            signin.request_reset(form.email.data or "", tenant_id=site().tenant_id, ip=request.remote_addr)
+        return render_template("accounts/forgot_sent.html", email=form.email.data)
+    return render_template("accounts/forgot.html", form=form), 422 if request.method == "POST" else 200
+
+
+@bp.route("/reset/<token>", methods=["GET", "POST"])
+def reset(token: str) -> Any:
+    form = ResetForm()
+    try:
+        signin.user_of_reset_token(token, tenant_id=site().tenant_id)
+        if request.method == "POST" and form.validate():
+            with platform_scope(ACCOUNTS), transaction():
+                user = signin.user_of_reset_token(token, tenant_id=site().tenant_id, lock=True)
+                signin.change_password(
+                    user, form.password.data or "", tenant_id=site().tenant_id, keep_session=None
+                )
+            flash(_("Your new password is set. Please sign in with it."), "success")
+            return redirect(url_for("accounts.login"))
+    except LinkDead as error:
+        return _dead_link(error, url_for("accounts.forgot"), _("Ask for a new link"))
+    except DomainError as error:
+        form.show_refusal(error)
+    return render_template("accounts/reset.html", form=form), 422 if request.method == "POST" else 200
+
+
+@bp.route("/verify/<token>", methods=["GET", "POST"])
+def verify(token: str) -> Any:
+    """Confirm a new e-mail address; the change waits for a click, so that a mail scanner makes none."""
+    try:
+        if request.method == "POST":
+            with platform_scope(ACCOUNTS), transaction():
+                user = signin.change_email_by_token(token)
+                email = user.email
+            return render_template("accounts/verified.html", email=email)
+        with platform_scope(ACCOUNTS):
+            signin.check_email_token(token)
+    except DomainError as error:
+        return _dead_link(error, "/", _("To the first page"))
+    return render_template("accounts/verify.html")
+
+
+@bp.route("/invitation/<token>", methods=["GET", "POST"])
+def invitation(token: str) -> Any:
+    tenant_id = on_tenant()
+    try:
+        found = people.invitation_of_token(token, tenant_id=tenant_id)
+        with platform_scope("whether an invited address has an account is asked across tenants"):
+            known = queries.user_by_email(found.email) is not None
+    except LinkDead as error:
+        return _dead_link(error, url_for("accounts.login"), _("Sign in"))
+    form = ProveForm() if known else JoinForm(data={"full_name": str(found.person)})
+    if request.method == "POST" and form.validate():
+        try:
+            signin.count_attempt(found.email, request.remote_addr)
+            _join(found, form)
+            flash(_("Welcome! You are in."), "success")
+            return redirect(url_for("accounts.arrive"))
+        except DomainError as error:
+            form.show_refusal(error)
+            return _invitation_page(found, form, error.status)
+    return _invitation_page(found, form, 422 if request.method == "POST" else 200)
+
+
+def _join(found: Invitation, form: Any) -> None:
+    """Membership in the platform's scope, since accounts are; the session in the tenant's."""
+    name = form.full_name.data if "full_name" in form else ""
+    with platform_scope("an invitation joins a tenant to an account"), transaction():
+        user = people.accept(found, full_name=name or "", password=form.password.data or "")
+        user_id = user.id
+    with transaction():
+        begin_session(queries.user(user_id))
+
+
+def _invitation_page(found: Invitation, form: Any, status: int) -> Any:
+    page = render_template(
+        "accounts/invitation.html",
+        form=form,
+        tenant_name=site().name,
+        role_label=account.role_label(found.role_key, found.role),
+        email=found.email,
+    )
+    return page, status
+
+
+@bp.get("/arrive/")
+@login_required
+def arrive() -> Any:
+    """Somebody has just come in: to the admin if there is something for them, else to the first page."""
+    who = signed_in()
+    return redirect("/admin/" if who.rights else "/")
+
+
+@bp.route("/account/", methods=["GET", "POST"])
+@login_required
+@keeps_text
+def my_account() -> Any:
+    who = signed_in()
+    user = queries.user(who.user_id)
+    profile = ProfileForm(
+        data={"full_name": user.first_name, "locale": user.locale or "", "timezone": user.timezone or ""}
+    )
+    if request.method == "POST" and profile.validate():
+        with platform_scope(ACCOUNTS), transaction():
+            account.change_profile(
+                queries.user(who.user_id),
+                full_name=profile.full_name.data or "",
+                locale=profile.locale.data or None,
+                timezone=profile.timezone.data or None,
+            )
+        session.pop("locale", None)
+        flash(_("Your changes are saved."), "success")
+        return redirect(url_for("accounts.my_account"))
+    return _account_page(who, profile=profile), 422 if request.method == "POST" else 200
+
+
+@bp.post("/account/password")
+@login_required
+@keeps_text
+def my_password() -> Any:
+    who, form = signed_in(), PasswordForm()
+    if form.validate():
+        user = queries.user(who.user_id)
+        try:
+            signin.count_attempt(user.email, request.remote_addr)
+            if not matches(user.password, form.current.data or ""):
+                raise WrongCredentials(_("This is not your current password."), field="current")
+            with platform_scope(ACCOUNTS), transaction():
+                signin.change_password(
+                    queries.user(who.user_id, lock=True),
+                    form.new.data or "",
+                    tenant_id=who.tenant_id,
+                    keep_session=who.session_id,
+                )
+            flash(_("Your password is changed. Your other devices are signed out."), "success")
+            return redirect(url_for("accounts.my_account"))
+        except DomainError as error:
+            if error.field == "password":
+                error.field = "new"
+            form.show_refusal(error)
+    return _account_page(who, password=form), 422
+
+
+@bp.post("/account/email")
+@login_required
+@keeps_text
+def my_email() -> Any:
+    who, form = signed_in(), EmailForm()
+    if form.validate():
+        try:
+            address = people.clean_email(form.new_email.data or "", field="new_email")
+            with transaction():
+                signin.request_email_change(queries.user(who.user_id), address, tenant_id=who.tenant_id)
+            flash(_("We sent a link to %(email)s. Your address changes when you follow it.", email=address), "info")
+            return redirect(url_for("accounts.my_account"))
+        except DomainError as error:
+            form.show_refusal(error)
+    return _account_page(who, email=form), 422
+
+
+@bp.post("/account/sessions/<id:session_id>/end")
+@login_required
+def end_my_session(session_id: int) -> Any:
+    who = signed_in()
+    with transaction():
+        account.end_own_session(who.user_id, session_id)
+    flash(_("That device is signed out."), "success")
+    return redirect(url_for("accounts.my_account"))
+
+
+def _account_page(who: Viewer, **forms: Any) -> str:
+    user = queries.user(who.user_id)
+    data = {"full_name": user.first_name, "locale": user.locale or "", "timezone": user.timezone or ""}
+    return render_template(
+        "accounts/account.html",
+        profile_form=forms.get("profile") or ProfileForm(formdata=None, data=data),
+        password_form=forms.get("password") or PasswordForm(formdata=None),
+        email_form=forms.get("email") or EmailForm(formdata=None),
+        email=user.email,
+        memberships=who.place,
+        sessions=[
+            (account.device_words(row.agent), row.last_seen_at, row.id == who.session_id, row.id)
+            for row in queries.sessions_of(who.user_id, who.tenant_id)
+        ],
+    )
+
+
+def _dead_link(error: DomainError, url: str, label: str) -> Any:
+    page = render_template(
+        "accounts/link_dead.html",
+        title=_("This link does not work"),
+        text=str(error),
+        action_url=url,
+        action_label=label,
+    )
+    return page, error.status

@@ -1,0 +1,269 @@
+"""Reads of accounts. `viewer_of_session` runs on every signed-in request: one statement, plain columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import LazyString
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import joinedload
+
+from app.core import clock
+from app.core.db import db
+from app.core.errors import NotFound
+from app.core.rights import PLATFORM, TENANT, catalogue
+from app.core.viewer import Viewer
+from app.domains.accounts.models import (
+    ACTIVE,
+    MANAGER,
+    PENDING,
+    TUTOR,
+    HandoverTicket,
+    Invitation,
+    Membership,
+    Person,
+    RefreshToken,
+    TenantRole,
+    Account,
+    UserSession,
+)
+from app.domains.accounts.policies import rights_of
+
+_VIEWER = (
+    select(
+        UserSession.id.label("session_id"),
+        UserSession.kind,
+        UserSession.last_seen_at,
+        Account.id.label("user_id"),
+        Account.email,
+        Account.first_name,
+        Account.platform_role,
+        Account.locale,
+        Account.timezone,
+        Membership.person_id,
+        Membership.role_key,
+        Person.full_name,
+        TenantRole.name.label("role_name"),
+        TenantRole.rights,
+    )
+    .join(Account, Account.id == UserSession.user_id)
+    .outerjoin(
+        Membership,
+        and_(
+            Membership.user_id == Account.id,
+            Membership.tenant_id == UserSession.tenant_id,
+            Membership.status == ACTIVE,
+        ),
+    )
+    .outerjoin(Person, and_(Person.id == Membership.person_id, Person.tenant_id == Membership.tenant_id))
+    .outerjoin(TenantRole, and_(TenantRole.id == Membership.role_id, TenantRole.tenant_id == Membership.tenant_id))
+    .where(UserSession.ended_at.is_(None), Account.active.is_(True))
+    .order_by(Membership.id)
+)
+
+
+@dataclass(frozen=True)
+class SeenSession:
+    """A live sign-in, and when it was last noted as used."""
+
+    viewer: Viewer
+    kind: str
+    last_seen_at: dt.datetime
+
+
+def viewer_of_session(token_hash: bytes, *, tenant_id: int | None, ip: str | None) -> SeenSession | None:
+    """The viewer behind a browser's session token in this place, or None."""
+    return _seen(UserSession.token_hash == token_hash, tenant_id, ip)
+
+
+def viewer_of_session_id(session_id: int, *, tenant_id: int | None, ip: str | None) -> SeenSession | None:
+    """The viewer behind an access token's session in this place, or None."""
+    return _seen(UserSession.id == session_id, tenant_id, ip)
+
+
+def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSession | None:
+    rows = db.session.execute(
+        _VIEWER.where(
+            criterion,  # type: ignore[arg-type]
+            UserSession.tenant_id.is_not_distinct_from(tenant_id),
+            UserSession.expires_at > clock.machine_now(),
+        )
+    ).all()
+    if not rows:
+        return None
+    first, known = rows[0], catalogue()
+    rights: set[str] = set()
+    roles: dict[str, LazyString | str] = {}
+    if first.platform_role and (tenant_id is None or first.kind == "visit"):
+        surface = PLATFORM if tenant_id is None else TENANT
+        rights |= known.of_role(first.platform_role) & known.on(surface)
+        roles[first.platform_role] = known.roles[first.platform_role].label
+    for row in rows:
+        if tenant_id is not None and row.person_id is not None:
+            rights |= rights_of(row.role_key, row.rights)
+            label = known.roles[row.role_key].label if row.role_key else row.role_name
+            roles[row.role_key or f"own {row.role_name}"] = label
+    if not roles:
+        return None
+    viewer = Viewer(
+        user_id=first.user_id,
+        session_id=first.session_id,
+        email=first.email,
+        name=first.full_name or first.first_name,
+        rights=frozenset(rights),
+        tenant_id=tenant_id,
+        person_id=first.person_id,
+        roles=tuple(roles.values()),
+        locale=first.locale,
+        timezone=first.timezone,
+        is_visiting=first.kind == "visit",
+        ip=ip,
+    )
+    return SeenSession(viewer, first.kind, first.last_seen_at)
+
+
+def user_by_email(email: str) -> Account | None:
+    """In a tenant's scope only those who belong to it are found: row-level security sees to it."""
+    return db.session.scalars(select(Account).where(Account.email == email)).one_or_none()
+
+
+def user(user_id: int, *, lock: bool = False) -> Account:
+    """Raises NotFound; with `lock` the row as it is now, for changing it (in the platform's scope)."""
+    query = select(Account).where(Account.id == user_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = db.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def has_place(user_id: int, tenant_id: int | None, platform_role: str | None) -> bool:
+    """Whether the account may sign in here: a role on the platform, or an active membership of the tenant."""
+    if tenant_id is None:
+        return platform_role is not None
+    return bool(
+        db.session.scalar(
+            select(Membership.id).where(Membership.user_id == user_id, Membership.status == ACTIVE).limit(1)
+        )
+    )
+
+
+def session_for_update(session_id: int) -> UserSession | None:
+    return db.session.scalars(
+        select(UserSession).where(UserSession.id == session_id).with_for_update()
+    ).one_or_none()
+
+
+def refresh_token(token_hash: bytes) -> RefreshToken | None:
+    return db.session.scalars(
+        select(RefreshToken)
+        .where(RefreshToken.token_hash == token_hash)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def sessions_of(user_id: int, tenant_id: int | None) -> Sequence[UserSession]:
+    """Live sign-ins of one account in this place, newest first."""
+    return db.session.scalars(
+        select(UserSession)
+        .where(
+            UserSession.user_id == user_id,
+            UserSession.tenant_id.is_not_distinct_from(tenant_id),
+            UserSession.ended_at.is_(None),
+            UserSession.expires_at > clock.machine_now(),
+        )
+        .order_by(UserSession.last_seen_at.desc())
+    ).all()
+
+
+def ticket_for_update(token_hash: bytes) -> HandoverTicket | None:
+    return db.session.scalars(
+        select(HandoverTicket).where(HandoverTicket.token_hash == token_hash).with_for_update()
+    ).one_or_none()
+
+
+def person(person_id: int) -> Person:
+    found = db.session.scalars(select(Person).where(Person.id == person_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def role(role_id: int) -> TenantRole:
+    found = db.session.scalars(select(TenantRole).where(TenantRole.id == role_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def roles() -> Sequence[TenantRole]:
+    return db.session.scalars(select(TenantRole).order_by(TenantRole.name)).all()
+
+
+def invitation(invitation_id: int) -> Invitation:
+    """With its person and role. Raises NotFound."""
+    found = db.session.scalars(
+        select(Invitation)
+        .where(Invitation.id == invitation_id)
+        .options(joinedload(Invitation.person), joinedload(Invitation.role))
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def invitation_for_update(invitation_id: int) -> Invitation:
+    found = db.session.scalars(
+        select(Invitation)
+        .where(Invitation.id == invitation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def membership_for_update(membership_id: int) -> Membership:
+    found = db.session.scalars(
+        select(Membership)
+        .where(Membership.id == membership_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def memberships_of_user(user_id: int) -> Sequence[Membership]:
+    return db.session.scalars(
+        select(Membership)
+        .where(Membership.user_id == user_id, Membership.status == ACTIVE)
+        .options(joinedload(Membership.role), joinedload(Membership.person))
+    ).all()
+
+
+def active_managers() -> int:
+    return int(
+        db.session.scalar(
+            select(func.count())
+            .select_from(Membership)
+            .where(Membership.role_key == MANAGER, Membership.status == ACTIVE)
+        )
+        or 0
+    )
+
+
+def tutor_seats() -> int:
+    """Tutors there are and tutors who were invited."""
+    members = select(func.count()).select_from(Membership).where(
+        Membership.role_key == TUTOR, Membership.status == ACTIVE
+    )
+    invited = select(func.count()).select_from(Invitation).where(
+        Invitation.role_key == TUTOR, Invitation.status == PENDING
+    )
+    return int(db.session.scalar(members) or 0) + int(db.session.scalar(invited) or 0)

@@ -1,0 +1,180 @@
+"""Tenancy in the admin: companies, their host names and plans, for the platform's people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app
+from flask_babel import lazy_gettext as _l
+from wtforms import SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Regexp
+
+from app.core.money import currencies
+from app.core.rights import PLATFORM, READ
+from app.core.viewer import Viewer
+from app.core.web.entry import Action, AdminEntry, Category, Related
+from app.core.web.forms import Form, strip
+from app.core.web.handover import remember_intent
+from app.core.web.pages import Cell
+from app.domains.tenancy import choices, service
+from app.domains.tenancy.models import ACTIVE, SUSPENDED, Plan, Tenant, TenantDomain
+
+COMPANIES = Category("companies", _l("Companies"), "building", 10)
+
+
+class ReasonForm(Form):
+    reason = TextAreaField(
+        _l("Reason"),
+        [InputRequired(_l("Please say why; it stands in the audit trail.")), Length(max=500)],
+        filters=[strip],
+    )
+
+
+def _address(value: str, _row: Tenant) -> Cell:
+    settings = current_app.extensions["settings"]
+    host = f"{value}.{settings.BASE_DOMAIN}"
+    return Cell("link", host, url=settings.url_of(host))
+
+
+def _suspend(row: Tenant, data: Mapping[str, Any], _by: Viewer) -> str:
+    service.suspend(row, reason=data["reason"])
+    return ""
+
+
+def _resume(row: Tenant, _data: Mapping[str, Any], _by: Viewer) -> str:
+    service.resume(row)
+    return ""
+
+
+def _open(row: Tenant, _data: Mapping[str, Any], _by: Viewer) -> str:
+    return remember_intent(row.id)
+
+
+class TenantEntry(AdminEntry):
+    model = Tenant
+    label, plural = _l("Company"), _l("Companies")
+    lead = _l("The tutoring companies on this installation.")
+    category, icon = COMPANIES, "building"
+    surfaces = frozenset({PLATFORM})
+    columns = ("name", "slug", "status", "plan", "currency", "timezone", "created_at")
+    details = (*columns, "locale", "status_reason", "is_test")
+    form = ("name", "slug", "plan", "currency", "timezone", "locale", "is_test")
+    edit_form = ("plan",)
+    search = ("name", "slug")
+    filters = ("status", "currency", "is_test", "created_at")
+    choices = {"status": choices.STATUS, "locale": choices.LOCALES, "currency": choices.currencies}
+    tones = {"status": {ACTIVE: "success", SUSPENDED: "warning"}}
+    formats = {"slug": _address}
+    helps = {
+        "slug": _l("Becomes the company's address: 3 to 40 lower-case letters, digits, hyphens."),
+        "currency": _l("Can't change later: all its books are kept in it."),
+        "is_test": _l("Uses mock payments; every page says so."),
+    }
+    fields = {
+        "slug": lambda e: StringField(
+            e.label_of("slug"),
+            [InputRequired(_l("Please fill this in.")), Length(max=40)],
+            filters=[strip, lambda text: text.lower() if text else text],
+            description=e.helps["slug"],
+        ),
+        "currency": lambda e: SelectField(
+            e.label_of("currency"),
+            [InputRequired(_l("Please choose."))],
+            choices=lambda: [("", _l("Please choose")), *((c, c) for c in currencies())],
+            description=e.helps["currency"],
+        ),
+        "timezone": lambda e: SelectField(
+            e.label_of("timezone"), [InputRequired(_l("Please choose."))], choices=choices.timezones
+        ),
+    }
+    actions = (
+        Action(
+            "open",
+            _l("Open this company"),
+            _open,
+            icon="external-link",
+            text=_l("You will be signed in on its pages as an operator for an hour. The visit stands in its audit trail."),
+            when=lambda row: row.status in {ACTIVE, SUSPENDED},
+            verb=READ,
+            leaves=True,
+        ),
+        Action(
+            "suspend",
+            _l("Suspend"),
+            _suspend,
+            done=_l("Suspended. Its pages say so from the next request on."),
+            icon="player-pause",
+            text=_l("Its pages close to everybody but operators. Nothing is lost, and you can bring it back."),
+            form=ReasonForm,
+            when=lambda row: row.status == ACTIVE,
+            danger=True,
+            bulk=True,
+        ),
+        Action(
+            "resume",
+            _l("Bring back"),
+            _resume,
+            done=_l("It is open again."),
+            icon="player-play",
+            text=_l("Its pages open again as they were."),
+            when=lambda row: row.status == SUSPENDED,
+            bulk=True,
+        ),
+    )
+    related = (Related("domains", "tenant_id", _l("Host names")),)
+    can_delete = False
+    add_label = _l("New company")
+    empty_title = _l("No companies yet")
+    empty_text = _l("Create the first one, then invite its manager.")
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> Tenant:
+        return service.open_tenant(service.NewTenant(**data))
+
+
+class DomainEntry(AdminEntry):
+    model = TenantDomain
+    slug = "domains"
+    label, plural = _l("Host name"), _l("Host names")
+    lead = _l("Addresses of their own under which companies can be reached.")
+    category, icon = COMPANIES, "world"
+    surfaces = frozenset({PLATFORM})
+    columns = ("host", "tenant", "activated_at", "note")
+    form = ("tenant", "host", "note")
+    search = ("host",)
+    filters = ("tenant_id", "activated_at")
+    helps = {"host": _l("For example lessons.fjord.example; its DNS must point here.")}
+    can_edit = False
+    add_label = _l("Add a host name")
+    empty_title = _l("No host names of their own")
+    empty_text = _l("Every company has an address under ours; add one of its own here.")
+
+    def create(self, data: Mapping[str, Any], by: Viewer) -> TenantDomain:
+        base = current_app.extensions["settings"].BASE_DOMAIN
+        return service.add_domain(data["tenant"], host=data["host"], base_domain=base, remark=data["note"])
+
+    def delete(self, row: TenantDomain, by: Viewer) -> None:
+        service.remove_domain(row)
+
+
+class PlanEntry(AdminEntry):
+    model = Plan
+    label, plural = _l("Plan"), _l("Plans")
+    lead = _l("What a company may use.")
+    category, icon = COMPANIES, "list"
+    surfaces = frozenset({PLATFORM})
+    columns = ("name", "code", "max_tutors")
+    form = ("name", "code", "max_tutors")
+    search = ("name", "code")
+    helps = {"max_tutors": _l("Empty means no limit.")}
+    fields = {
+        "code": lambda e: StringField(
+            e.label_of("code"),
+            [InputRequired(_l("Please fill this in.")), Length(max=40), Regexp("^[a-z0-9-]+$", message=_l("Lower-case letters, digits and hyphens."))],
+            filters=[strip],
+        ),
+    }
+    add_label = _l("New plan")
+
+
+ADMIN = (TenantEntry, DomainEntry, PlanEntry)

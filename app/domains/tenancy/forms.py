@@ -1,0 +1,37 @@
+"""The brand form."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from wtforms import SelectField, StringField
+from wtforms.validators import InputRequired, Length, Regexp
+from wtforms.widgets import ColorInput
+
+from app.core.web.forms import Form, strip
+from app.domains.tenancy import choices
+
+NEEDED = _l("Please fill this in.")
+
+
+class BrandForm(Form):
+    name = StringField(
+        _l("Name"),
+        [InputRequired(NEEDED), Length(max=120)],
+        filters=[strip],
+        description=_l("As your students and tutors read it on every page and in every mail."),
+    )
+    primary = StringField(
+        _l("Colour"),
+        [InputRequired(NEEDED), Regexp("^#[0-9a-fA-F]{6}$", message=_l("Write it as #rrggbb."))],
+        widget=ColorInput(),
+        description=_l("For buttons and links. White text on it must be readable."),
+    )
+    timezone = SelectField(
+        _l("Time zone"), [InputRequired(NEEDED)], choices=choices.timezones, description=_l("Where you are.")
+    )
+    locale = SelectField(
+        _l("Language"),
+        [InputRequired(NEEDED)],
+        choices=choices.LOCALES,
+        description=_l("For visitors whose browser asks for none that we speak."),
+    )

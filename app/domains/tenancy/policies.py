@@ -1,0 +1,37 @@
+"""Who may do what to a tenant, and what a brand must satisfy."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+
+MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3: normal text
+
+_HOST = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
+
+
+def contrast_with_white(color: str) -> float:
+    """The WCAG contrast ratio of white text on `#rrggbb` (relative luminance, WCAG 2.2)."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return 1.05 / (luminance + 0.05)
+
+
+def is_readable(color: str) -> bool:
+    return contrast_with_white(color) >= MIN_CONTRAST
+
+
+def is_host(host: str, *, base_domain: str) -> bool:
+    """A public host name that is not one of ours."""
+    ours = host == base_domain or host.endswith(f".{base_domain}")
+    return bool(_HOST.match(host)) and not ours
+
+
+def is_timezone(name: str) -> bool:
+    return name in zoneinfo.available_timezones()
+
+
+def rgb(color: str) -> str:
+    """`#rrggbb` as the three numbers that CSS asks for."""
+    return ", ".join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))

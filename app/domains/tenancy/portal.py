@@ -1,0 +1,96 @@
+"""Pages of the place itself: its first page, its theme, and the manager's brand page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from app.core.errors import DomainError
+from app.core.transaction import after_commit, transaction
+from app.core.web.csrf import keeps_text
+from app.core.web.forms import Form
+from app.core.web.pages import ActionLink, FormPage
+from app.core.web.site import site
+from app.core.web.viewing import on_tenant, require, to_sign_in, viewer
+from app.domains.tenancy import policies, queries, service
+from app.domains.tenancy.forms import BrandForm
+
+bp = Blueprint("tenancy", __name__, template_folder="templates")
+
+BRAND_READ, BRAND_WRITE = "brand.read", "brand.write"
+
+
+@bp.get("/")
+def welcome() -> Any:
+    """The first page of a host."""
+    if site().is_platform:
+        return redirect("/admin/") if viewer() else render_template("accounts/platform_welcome.html")
+    who = viewer()
+    links = []
+    if who is not None:
+        links.append(ActionLink("account", _("My account"), "/account/", "user"))
+        if who.rights:
+            links.insert(0, ActionLink("admin", _("Run the company"), "/admin/", "settings"))
+    return render_template("accounts/welcome.html", links=links)
+
+
+@bp.get("/theme/<int:revision>.css")
+def theme(revision: int) -> Any:
+    """The tenant's design tokens; the address changes with the brand, so it may be kept for good."""
+    on_tenant()
+    primary = site().primary_color
+    body = render_template("tenancy/theme.css", primary=primary, primary_rgb=policies.rgb(primary))
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(body, mimetype="text/css", headers=headers)
+
+
+@bp.route("/admin/brand/", methods=["GET", "POST"])
+@keeps_text
+def brand() -> Any:
+    """How the company looks and what it is called."""
+    tenant_id = on_tenant()
+    if viewer() is None and request.method == "GET":
+        return to_sign_in()
+    require(BRAND_WRITE if request.method == "POST" else BRAND_READ)
+    tenant = queries.tenant(tenant_id)
+    form = BrandForm(
+        data={
+            "name": tenant.name,
+            "primary": tenant.primary_color,
+            "timezone": tenant.timezone,
+            "locale": tenant.locale,
+        }
+    )
+    if request.method == "POST" and form.validate():
+        try:
+            with transaction():
+                service.rebrand(
+                    tenant,
+                    name=form.name.data or "",
+                    primary=(form.primary.data or "").lower(),
+                    timezone=form.timezone.data,
+                    locale=form.locale.data,
+                )
+                after_commit(current_app.extensions["places"].forget)
+            flash(_("Your brand is saved; every page wears it from now on."), "success")
+            return redirect(url_for("tenancy.brand"))
+        except DomainError as error:
+            form.show_refusal(error)
+            return _brand_page(form), error.status
+    return _brand_page(form), 422 if request.method == "POST" else 200
+
+
+def _brand_page(form: Form) -> str:
+    page = FormPage(
+        title=_("Brand"),
+        lead=_("How your company looks to everybody who visits it."),
+        icon="palette",
+        form=form,
+        groups=[(None, ("name", "primary", "timezone", "locale"))],
+        submit_label=_("Save"),
+        cancel_url="/admin/",
+        errors=form.refusals,
+    )
+    return render_template("admin/form.html", page=page)

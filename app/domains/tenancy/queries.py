@@ -1,0 +1,88 @@
+"""Reads of tenancy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import joinedload
+
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.tenancy.models import Plan, Tenant, TenantDomain
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a request must know of the tenant its host stands for; plain values, safe to cache."""
+
+    tenant_id: int
+    slug: str
+    name: str
+    status: str
+    currency: str
+    timezone: str
+    locale: str
+    primary_color: str
+    revision: int
+    is_test: bool
+
+
+_PLACE = text("""
+    SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale, t.brand ->> 'primary', t.revision,
+           t.is_test
+    FROM tenant t
+    WHERE t.slug = :slug
+       OR EXISTS (SELECT 1 FROM tenant_domain d
+                  WHERE d.tenant_id = t.id AND d.host = :host AND d.activated_at IS NOT NULL)
+""")
+
+
+def place_of_host(engine: Engine, host: str, slug: str | None) -> Place | None:
+    """The tenant behind a host name, on a connection of its own: a look-up by the request's session
+    would begin its transaction before the tenant is known."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT set_config('role', 'wm_platform', true)"))
+        row = connection.execute(_PLACE, {"host": host, "slug": slug}).one_or_none()
+    return Place(*row) if row else None
+
+
+def tenant(tenant_id: int) -> Tenant:
+    """Raises NotFound."""
+    found = db.session.scalars(
+        select(Tenant).where(Tenant.id == tenant_id).options(joinedload(Tenant.plan))
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def tenant_for_update(tenant_id: int) -> Tenant:
+    """The locked row, as it is now. Raises NotFound."""
+    found = db.session.scalars(
+        select(Tenant)
+        .where(Tenant.id == tenant_id)
+        .with_for_update(of=Tenant)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def tenant_by_slug(slug: str) -> Tenant | None:
+    return db.session.scalars(select(Tenant).where(Tenant.slug == slug)).one_or_none()
+
+
+def hosts_of(tenant_id: int) -> list[str]:
+    return list(
+        db.session.scalars(
+            select(TenantDomain.host)
+            .where(TenantDomain.tenant_id == tenant_id, TenantDomain.activated_at.is_not(None))
+            .order_by(TenantDomain.host)
+        )
+    )
+
+
+def plan_by_code(code: str) -> Plan | None:
+    return db.session.scalars(select(Plan).where(Plan.code == code)).one_or_none()

@@ -1,0 +1,127 @@
+// Builds the front-end assets: `node app/frontend/build.mjs [source-hash]`, usually called by `python run.py assets`.
+//
+// Out come content-hashed files in app/static/dist/ and manifest.json, which maps plain names to them:
+//   app.css, app.rtl.css  Tabler without the parts we do not use, then our own css/*.css
+//   app.js                the page scripts (loaded deferred);  theme.js  runs in <head>, before the first paint
+//   icons.svg             the sprite of the icons named in icons.json;  favicon.svg
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { prune } from "./prune.mjs";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const dist = path.resolve(here, "../static/dist");
+const require = createRequire(import.meta.url);
+
+/** Resolves `@import "tabler"` to Tabler's stylesheet of one direction, pruned. */
+function tabler(direction) {
+  const file = direction === "rtl" ? "tabler.rtl.css" : "tabler.css";
+  const source = path.join(packageFolder("@tabler/core"), "dist/css", file);
+  return {
+    name: "tabler",
+    setup(bundle) {
+      bundle.onResolve({ filter: /^tabler$/ }, () => ({ path: source, namespace: "tabler" }));
+      bundle.onLoad({ filter: /.*/, namespace: "tabler" }, async () => ({
+        contents: prune(await readFile(source, "utf8")),
+        loader: "css",
+      }));
+    },
+  };
+}
+
+function packageFolder(name) {
+  const [folder] = require.resolve.paths(name).map((base) => path.join(base, name)).filter((p) => {
+    try {
+      return require(path.join(p, "package.json"));
+    } catch {
+      return false;
+    }
+  });
+  if (!folder) throw new Error(`${name} is not installed: run npm ci`);
+  return folder;
+}
+
+async function bundle(entry, plugins = []) {
+  const result = await build({
+    entryPoints: [path.join(here, entry)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: entry.endsWith(".js") ? "iife" : undefined,
+    charset: "utf8",
+    legalComments: "inline",
+    logLevel: "error",
+    plugins,
+  });
+  return Buffer.from(result.outputFiles[0].contents);
+}
+
+/** One <symbol> per icon; drawing attributes sit on the symbol, colour comes from `currentColor`. */
+async function sprite({ fallback, outline, aliases }) {
+  const folder = path.join(packageFolder("@tabler/icons"), "icons/outline");
+  const drawings = new Map();
+  for (const name of new Set([fallback, ...outline, ...Object.values(aliases)])) {
+    const svg = await readFile(path.join(folder, `${name}.svg`), "utf8").catch(() => {
+      throw new Error(`icons.json names "${name}", which @tabler/icons does not have`);
+    });
+    const inner = svg.slice(svg.indexOf(">", svg.indexOf("<svg")) + 1, svg.lastIndexOf("</svg>"));
+    const paths = inner.replace(/<path stroke="none"[^>]*>/, "").replace(/\s*\n\s*/g, "").replaceAll(" />", "/>");
+    drawings.set(name, paths);
+  }
+  for (const [alias, name] of Object.entries(aliases)) drawings.set(alias, drawings.get(name));
+  const attributes =
+    'viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"';
+  const symbols = [...drawings].sort().map(([name, paths]) => `<symbol id="${name}" ${attributes}>${paths}</symbol>`);
+  return {
+    names: [...drawings.keys()].sort(),
+    svg: Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg">${symbols.join("")}</svg>\n`),
+  };
+}
+
+function hashed(name, contents) {
+  const digest = createHash("sha256").update(contents).digest("hex").slice(0, 12);
+  const extension = name.slice(name.indexOf("."));
+  return `${name.slice(0, name.indexOf("."))}-${digest}${extension}`;
+}
+
+async function previousFiles() {
+  try {
+    return Object.values(JSON.parse(await readFile(path.join(dist, "manifest.json"), "utf8")).files);
+  } catch {
+    return [];
+  }
+}
+
+async function main(sourceHash) {
+  const icons = await sprite(JSON.parse(await readFile(path.join(here, "icons.json"), "utf8")));
+  const outputs = {
+    "app.css": await bundle("app.css", [tabler("ltr")]),
+    "app.rtl.css": await bundle("app.css", [tabler("rtl")]),
+    "app.js": await bundle("app.js"),
+    "theme.js": await bundle("theme.js"),
+    "icons.svg": icons.svg,
+    "favicon.svg": await readFile(path.join(here, "favicon.svg")),
+  };
+  await mkdir(dist, { recursive: true });
+  const before = await previousFiles();
+  const files = {};
+  for (const [name, contents] of Object.entries(outputs)) {
+    files[name] = hashed(name, contents);
+    await writeFile(path.join(dist, files[name]), contents);
+    const kb = (bytes) => (bytes / 1000).toFixed(1).padStart(6);
+    console.log(`  ${files[name].padEnd(28)} ${kb(contents.length)} kB  ${kb(gzipSync(contents, { level: 9 }).length)} kB gzip`);
+  }
+  // The manifest comes last and at once, so that a reader never sees names whose files are not there yet.
+  const draft = path.join(dist, `manifest.${process.pid}.tmp`);
+  await writeFile(draft, `${JSON.stringify({ source: sourceHash, files, icons: icons.names }, null, 1)}\n`);
+  await rename(draft, path.join(dist, "manifest.json"));
+  // A server that still runs with the last manifest keeps its files; older ones go.
+  const keep = new Set([...Object.values(files), ...before, "manifest.json"]);
+  for (const name of await readdir(dist)) if (!keep.has(name)) await rm(path.join(dist, name), { force: true });
+}
+
+await main(process.argv[2] ?? "");

@@ -1,0 +1,84 @@
+// Leaves out the parts of Tabler that no page of ours uses. Nothing is guessed from the templates: the list below is
+// the whole truth. When you need one of these components, delete its word here and rebuild.
+const COMPONENTS = [
+  "accordion", "apexcharts", "autosize", "browser", "btn-floating", "calendar", "carousel", "chart", "chat", "chip", "confetti",
+  "countup", "datepicker", "demo", "dropdown-menu-columns", "dropzone", "flag", "form-colorinput", "form-floating",
+  "form-imagecheck", "form-selectgroup", "fslightbox", "hero", "highlight", "img", "legend", "markdown", "mention", "modal",
+  "nav-segmented", "navbar", "noUi", "offcanvas", "otp", "payment", "placeholder", "plyr", "popover", "pricing", "ratio", "ribbon",
+  "rating", "signal", "signature", "social", "sortable", "sparkline", "star", "steps?", "strength", "switch-icon", "tag", "theme",
+  "toast", "tooltip", "tracking", "turbo", "tour",
+];
+// Colours by name: ours go by meaning (primary, success, warning, danger, info, secondary).
+const COLOURS =
+  "azure|bitbucket|cyan|dribbble|facebook|flickr|github|google|indigo|instagram|lime|orange|pink|pinterest|purple|rss|tabler|" +
+  "teal|twitter|vk|vimeo|x|youtube|youtube-red|yellow|red|green|blue|gray-\\d+|muted|light|dark";
+const UNUSED = [
+  new RegExp(`\\.(${COMPONENTS.join("|")})(?![a-z])`),
+  new RegExp(`\\.(bg|text|link|border|btn|btn-ghost|btn-outline|avatar|alert|badge|card|list-group-item|table|status|steps|progress)-(${COLOURS})(-lt|-fg|-emphasis|-subtle)?(?![a-z])`),
+  /\.(bg|text|border)-gradient|\.text-bg-/,
+  /-xxl(?![a-z0-9])/,
+  /\.(divide|columns|object|order|offset|cursor|rotate|focus-ring|icon-link|link-(offset|underline|opacity))-/,
+  /\.(border|bg|text)-opacity-/,
+  // Tabler's own settings panel and its themes, switched by attributes that we never set.
+  /data-bs-(layout|navbar|sidebar|skin|theme-(base|primary|font|radius))|body\[data-bs-theme/,
+  /\[data-vc|\.theme-|\[data-theme/,
+];
+
+/** Splits at `separator` outside parentheses, brackets and quotes. */
+function split(text, separator) {
+  const parts = [];
+  let depth = 0;
+  let quote = "";
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (quote) {
+      if (c === quote) quote = "";
+    } else if (c === '"' || c === "'") quote = c;
+    else if (c === "(" || c === "[") depth++;
+    else if (c === ")" || c === "]") depth--;
+    else if (c === separator && depth === 0) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(text.slice(start));
+  return parts;
+}
+
+function closing(css, open) {
+  let depth = 0;
+  for (let i = open; i < css.length; i++) {
+    if (css[i] === "{") depth++;
+    else if (css[i] === "}" && --depth === 0) return i;
+  }
+  throw new Error("unbalanced braces in Tabler's stylesheet");
+}
+
+function rules(css) {
+  let out = "";
+  let at = 0;
+  for (;;) {
+    const open = css.indexOf("{", at);
+    if (open < 0) return out;
+    const close = closing(css, open);
+    const head = css.slice(at, open).trim();
+    const body = css.slice(open + 1, close);
+    at = close + 1;
+    if (/^@(media|supports|layer|container)/.test(head)) {
+      const inner = rules(body);
+      if (inner) out += `${head}{${inner}}\n`;
+    } else if (head.startsWith("@")) {
+      out += `${head}{${body}}\n`;
+    } else {
+      const kept = split(head, ",").map((s) => s.trim()).filter((s) => !UNUSED.some((unused) => unused.test(s)));
+      if (kept.length) out += `${kept.join(",")}{${body}}\n`;
+    }
+  }
+}
+
+/** Tabler's stylesheet without the rules, or single selectors of a rule, that UNUSED names. */
+export function prune(css) {
+  const [licence] = css.match(/\/\*!.*?\*\//s);
+  return `${licence}\n${rules(css.replace(/\/\*.*?\*\//gs, "").replace(/@charset[^;]*;/, ""))}`;
+}

@@ -1,0 +1,149 @@
+"""The admin as a whole: every domain's entries, the platform's own, and pages that are not about a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+from app.core.idempotency import IdempotencyKey
+from app.core.outbox import DEAD, DELIVERED, DUE, Outbox
+from app.core.rights import PLATFORM, READ, TENANT, WRITE, Catalogue, Resource
+from app.core.schedule import Schedule
+from app.core.viewer import Viewer
+from app.core.web.entry import Action, AdminEntry, Category, Registry
+from app.domains.accounts import admin as accounts
+from app.domains.tenancy import admin as tenancy
+from app.providers.mail.mock import MockMailMessage
+from app.shell import deliveries
+from app.shell.security import ROLES
+
+OPERATIONS = Category("operations", _l("Operations"), "server", 90)
+SETTINGS = Category("settings", _l("Settings"), "settings", 70)
+
+NOT_IN_ADMIN: Mapping[str, str] = {
+    "refresh_token": "secrets; seen through the sign-in they belong to",
+    "handover_ticket": "secrets that live for 30 seconds",
+    "throttle": "digests and counters",
+    "ab_permission": "FAB's own, always empty",
+    "ab_view_menu": "FAB's own, always empty",
+    "ab_role": "FAB's own, always empty",
+    "ab_permission_view": "FAB's own, always empty",
+    "ab_permission_view_role": "FAB's own, always empty",
+    "ab_user_role": "FAB's own, always empty",
+    "ab_group": "FAB's own, always empty",
+    "ab_user_group": "FAB's own, always empty",
+    "ab_group_role": "FAB's own, always empty",
+    "ab_register_user": "FAB's own, always empty",
+    "ab_api_key": "FAB's own, always empty",
+}
+
+
+class _Shown(AdminEntry):
+    """Something that is looked at, and changed by its actions at most."""
+
+    category: ClassVar[Category] = OPERATIONS
+    surfaces = frozenset({PLATFORM})
+    can_add = can_edit = can_delete = False
+
+
+def _retry(row: Outbox, _data: Mapping[str, Any], _by: Viewer) -> str:
+    deliveries.retry(row)
+    return ""
+
+
+class DeliveryEntry(_Shown):
+    model = Outbox
+    slug = "deliveries"
+    resource = "delivery"
+    label, plural = _l("Delivery"), _l("Deliveries")
+    lead = _l("What happened and still has to reach somebody. What gave up can be tried again.")
+    icon = "send"
+    columns = ("name", "handler", "status", "attempts", "announced_at", "due_at")
+    details = (*columns, "delivered_at", "tenant_id", "payload", "last_error", "request_id")
+    search = ("name", "handler")
+    filters = ("status", "tenant_id", "announced_at")
+    choices = {"status": ((DUE, _l("Due")), (DELIVERED, _l("Delivered")), (DEAD, _l("Gave up")))}
+    tones = {"status": {DUE: "info", DELIVERED: "success", DEAD: "danger"}}
+    labels = {"name": _l("Event")}
+    actions = (
+        Action(
+            "retry",
+            _l("Try again"),
+            _retry,
+            done=_l("It is due again."),
+            icon="refresh-alert",
+            text=_l("It is tried again at once, from the beginning of its attempts."),
+            when=lambda row: row.status == DEAD,
+            bulk=True,
+        ),
+    )
+
+
+class ScheduleEntry(_Shown):
+    model = Schedule
+    label, plural = _l("Schedule"), _l("Schedules")
+    lead = _l("Recurring work, when it is due and how it went last.")
+    icon = "clock"
+    columns = ("name", "due_at", "last_run_at", "last_seconds", "last_error")
+    search = ("name",)
+    order = ("name", "asc")
+
+
+class SentMailEntry(_Shown):
+    model = MockMailMessage
+    slug = "sent-mails"
+    resource = "sent_mail"
+    label, plural = _l("Sent mail"), _l("Sent mails")
+    lead = _l("With the mock mail provider nothing leaves: what would have been sent is here.")
+    icon = "inbox"
+    columns = ("sent_at", "recipient", "subject", "copies")
+    details = (*columns, "text", "message_id", "tenant_id")
+    search = ("recipient", "subject")
+    filters = ("sent_at", "tenant_id")
+
+
+class IdempotencyEntry(_Shown):
+    model = IdempotencyKey
+    slug = "idempotency-keys"
+    label, plural = _l("Idempotency key"), _l("Idempotency keys")
+    lead = _l("Requests of the last day that must not be done twice.")
+    icon = "key"
+    columns = ("route", "key", "actor", "status", "made_at")
+    search = ("route", "key")
+
+
+@dataclass(frozen=True)
+class AdminPage:
+    """A page of the admin that is not about a model; it has rights and a menu entry all the same."""
+
+    resource: Resource
+    url: str
+    icon: str
+    category: Category
+
+    @property
+    def label(self) -> LazyString | str:
+        return self.resource.label
+
+
+PAGES = (
+    AdminPage(
+        Resource("brand", _l("Brand"), (READ, WRITE), frozenset({TENANT})), "/admin/brand/", "palette", SETTINGS
+    ),
+)
+
+
+def make_registry() -> Registry:
+    """Every admin entry, in the order of the domains."""
+    own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
+    return Registry(entry() for entry in (*tenancy.ADMIN, *accounts.ADMIN, *own))
+
+
+def make_catalogue(registry: Registry) -> Catalogue:
+    """All rights there are, derived from what is registered."""
+    found = [entry.as_resource() for entry in registry.entries] + [page.resource for page in PAGES]
+    return Catalogue(found, ROLES)

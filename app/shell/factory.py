@@ -1,0 +1,174 @@
+"""`create_app`: the house put together, top to bottom in the order in which a request meets it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+from redis import Redis
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
+
+from app.core import log as logs
+from app.core import outside, scope, walls
+from app.core.db import db
+from app.core.web import csrf, headers
+from app.core.web.forms import MAX_BIGINT
+from app.domains.accounts import api as accounts_api
+from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
+from app.domains.tenancy import portal as tenancy_portal
+from app.providers import mail
+from app.shell import admin, context, errors, home, hosts, identity, models, pages, schedule, suspension, wiring
+from app.shell.builder import HouseBuilder, register
+from config import Settings, load_settings
+
+log = logging.getLogger("wemaster.request")
+ROOT = Path(__file__).resolve().parents[2]
+MAX_REQUEST = 16 * 1024 * 1024
+
+
+class IdConverter(IntegerConverter):
+    """A bigint key in a path; a larger number is no address of ours (404)."""
+
+    def __init__(self, map: object) -> None:
+        super().__init__(map, max=MAX_BIGINT)  # type: ignore[arg-type]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """A complete application. Connects to nothing until the first request."""
+    settings = settings or load_settings()
+    logs.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
+    app = Flask("app", root_path=str(ROOT / "app"), template_folder="templates", static_folder="static")
+    app.config.update(_config(settings))
+    app.extensions["settings"] = settings
+    app.url_map.converters["id"] = IdConverter
+    if settings.TRUSTED_PROXY_HOPS:
+        hops = settings.TRUSTED_PROXY_HOPS
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    db.init_app(app)
+    _outside(app, settings)
+    _data(app)
+    _requests(app, settings)
+    _surfaces(app)
+    return app
+
+
+def _config(settings: Settings) -> dict[str, object]:
+    https = settings.PUBLIC_SCHEME == "https"
+    return {
+        **settings.model_dump(),
+        "SQLALCHEMY_DATABASE_URI": settings.DATABASE_URL,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_size": settings.DATABASE_POOL_SIZE,
+            "max_overflow": settings.DATABASE_POOL_SIZE,
+            "pool_pre_ping": True,
+            "pool_recycle": 1800,
+            "pool_timeout": 5,
+            "connect_args": {
+                "connect_timeout": 5,
+                "application_name": "wemaster",
+                "options": "-c statement_timeout=15s -c lock_timeout=3s"
+                " -c idle_in_transaction_session_timeout=60s",
+            },
+        },
+        "SESSION_COOKIE_NAME": "__Host-wm" if https else "wm",
+        "SESSION_COOKIE_SECURE": https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_PATH": "/",
+        "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
+        "MAX_CONTENT_LENGTH": MAX_REQUEST,
+        "MAX_FORM_MEMORY_SIZE": 2 * 1024 * 1024,
+        "MAX_FORM_PARTS": 2000,
+        "PREFERRED_URL_SCHEME": settings.PUBLIC_SCHEME,
+        "SEND_FILE_MAX_AGE_DEFAULT": 31536000,
+        "BABEL_DEFAULT_LOCALE": settings.DEFAULT_LOCALE,
+        "BABEL_TRANSLATION_DIRECTORIES": str(ROOT / "translations"),
+        "LANGUAGES": {code: {"flag": "", "name": name} for code, name in context.LANGUAGES.items()},
+        "FAB_CREATE_DB": False,
+        "FAB_UPDATE_PERMS": False,
+        "FAB_ADD_SECURITY_VIEWS": False,
+        "APP_NAME": "WeMaster",
+    }
+
+
+def _outside(app: Flask, settings: Settings) -> None:
+    app.extensions["redis"] = Redis.from_url(
+        settings.REDIS_URL or "redis://127.0.0.1:6379/0",
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        health_check_interval=30,
+    )
+    outside.forbid_inside(scope.in_transaction)
+    with app.app_context():
+        app.extensions["mail"] = mail.build(settings, db.engine)
+    app.extensions["mail_sender"] = mail.Mailbox.parse(settings.MAIL_FROM)
+
+
+def _data(app: Flask) -> None:
+    assert models.metadata is not None
+    assert walls.filter_statements is not None
+    registry = admin.make_registry()
+    app.extensions["admin"] = registry
+    app.extensions["rights"] = admin.make_catalogue(registry)
+    app.extensions["wiring"] = wiring.make()
+    app.extensions["schedule"] = schedule.TABLE
+
+
+def _requests(app: Flask, settings: Settings) -> None:
+    """What happens to every request, in this order."""
+
+    @app.before_request
+    def begin() -> None:
+        clear_contextvars()
+        g.request_id = secrets.token_hex(8)
+        g.started = time.perf_counter()
+        bind_contextvars(request_id=g.request_id)
+
+    hosts.init_app(app, settings)
+    identity.init_app(app)
+    csrf.init_app(app)
+    app.before_request(suspension.close_pages)
+    app.before_request(csrf.check)
+    handover = f"{settings.PUBLIC_SCHEME}://*.{settings.BASE_DOMAIN}"
+    port = f":{settings.public_port}" if settings.public_port else ""
+    headers.init_app(app, https=settings.PUBLIC_SCHEME == "https", handover_target=handover + port)
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        if request.endpoint != "static":
+            site = g.get("site")
+            log.info(
+                "request",
+                extra={
+                    "method": request.method,
+                    "path": request.path,
+                    "status": response.status_code,
+                    "ms": round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
+                    "tenant_id": site.tenant_id if site else None,
+                },
+            )
+        return response
+
+
+def _surfaces(app: Flask) -> None:
+    """Admin and API through FAB, then the pages of the domains, then errors."""
+    with app.app_context():
+        builder = HouseBuilder(app)
+        register(builder, app.extensions["admin"])
+        context.init_app(app)
+    for blueprint in (
+        pages.health,
+        pages.preferences,
+        home.bp,
+        tenancy_portal.bp,
+        *ACCOUNTS,
+        accounts_api.bp,
+    ):
+        app.register_blueprint(blueprint)
+    errors.init_app(app)

@@ -1,0 +1,124 @@
+"""From the Host header to a site and a scope, before anything else of a request."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any
+
+from flask import Flask, abort, g, request
+from redis.exceptions import RedisError
+
+from app.core.db import db
+from app.core.scope import PlatformScope, RequestScope, TenantScope
+from app.core.web.site import Site
+from app.domains.tenancy.models import ACTIVE, DEFAULT_PRIMARY
+from app.domains.tenancy.queries import Place, place_of_host
+from config import Settings
+
+UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", None})
+REVISION_KEY = "tenancy:revision"
+FALLBACK_SECONDS = 2.0
+_HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
+
+
+class Places:
+    """Tenants by host, remembered in this process until the revision in Redis moves.
+
+    Where Redis is away the memory lives for two seconds: rather a query too many than a stale page.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._revision: Any = None
+        self._places: dict[str, Place | None] = {}
+
+    def find(self, host: str, slug: str | None) -> Place | None:
+        revision = self._current_revision()
+        with self._lock:
+            if revision != self._revision:
+                self._revision, self._places = revision, {}
+            if host in self._places:
+                return self._places[host]
+        place = place_of_host(db.engine, host, slug)
+        with self._lock:
+            if revision == self._revision and len(self._places) < 50_000:
+                self._places[host] = place
+        return place
+
+    def _current_revision(self) -> Any:
+        try:
+            return self._app.extensions["redis"].get(REVISION_KEY)
+        except RedisError:
+            return ("no redis", int(time.monotonic() / FALLBACK_SECONDS))
+
+    def forget(self) -> None:
+        """Let every process look anew; a hint that may be lost, so it is repeated by the outbox."""
+        self._app.extensions["redis"].incr(REVISION_KEY)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Every request gets its site and its scope; a host that is not ours is refused with 400."""
+    places = app.extensions["places"] = Places(app)
+    suffix = f".{settings.BASE_DOMAIN}"
+
+    @app.before_request
+    def enter() -> None:
+        if request.endpoint in UNSCOPED and request.endpoint is not None:
+            return
+        match = _HOST.match((request.host or "").lower())
+        if match is None:
+            abort(400)
+        host = match.group(1).rstrip(".")
+        if host in settings.platform_hosts:
+            g.site = _platform(settings, host)
+            g.request_scope = RequestScope(PlatformScope("a request to the platform's host"))
+            return
+        slug = host.removesuffix(suffix) if host.endswith(suffix) else None
+        place = places.find(host, slug)
+        if place is None or place.status == "closed":
+            abort(400)
+        g.site = _tenant(settings, host, place)
+        g.request_scope = RequestScope(TenantScope(place.tenant_id))
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        scope = g.pop("request_scope", None)
+        if scope is not None:
+            scope.leave()
+
+
+def _platform(settings: Settings, host: str) -> Site:
+    return Site(
+        name="WeMaster",
+        host=host,
+        tenant_id=None,
+        slug=None,
+        locale=settings.DEFAULT_LOCALE,
+        timezone="UTC",
+        currency=None,
+        is_active=True,
+        is_test=False,
+        theme_url=None,
+        primary_color=DEFAULT_PRIMARY,
+        url=settings.url_of(host, "").rstrip("/"),
+    )
+
+
+def _tenant(settings: Settings, host: str, place: Place) -> Site:
+    return Site(
+        name=place.name,
+        host=host,
+        tenant_id=place.tenant_id,
+        slug=place.slug,
+        locale=place.locale,
+        timezone=place.timezone,
+        currency=place.currency,
+        is_active=place.status == ACTIVE,
+        is_test=place.is_test,
+        theme_url=f"/theme/{place.revision}.css",
+        primary_color=place.primary_color,
+        url=settings.url_of(host, "").rstrip("/"),
+    )

@@ -1,0 +1,74 @@
+"""Who makes this request: a browser's session cookie or an API's bearer token, looked up once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from flask import Flask, Request, g, session
+from flask_login import LoginManager
+from structlog.contextvars import bind_contextvars
+
+from app.core import audit, clock
+from app.core.transaction import transaction
+from app.core.viewer import Viewer
+from app.domains.accounts import queries
+from app.domains.accounts.errors import TokenRefused
+from app.domains.accounts.service import signin, tokens
+
+SEEN_EVERY = dt.timedelta(minutes=5)
+SESSION_KEY = "signin"
+
+
+def init_app(app: Flask) -> None:
+    """Flask-Login asks us on the first use of `current_user`, and never writes to the session itself."""
+    manager = LoginManager()
+    manager.session_protection = None
+    manager.request_loader(load_viewer)
+    app.login_manager = manager  # type: ignore[attr-defined]
+    app.extensions["login"] = manager
+
+
+def load_viewer(request: Request) -> Viewer | None:
+    """The live viewer behind the request in this place, or None. API paths know bearer tokens only, and
+    pages know cookies only, so neither can be ridden through the other."""
+    site = g.get("site")
+    if site is None:
+        return None
+    if request.path.startswith("/api/"):
+        seen = _by_bearer(request, site)
+    else:
+        seen = _by_cookie(request, site)
+    if seen is None:
+        return None
+    audit.set_actor(seen.viewer.actor)
+    bind_contextvars(user_id=seen.viewer.user_id)
+    if clock.machine_now() - seen.last_seen_at > SEEN_EVERY:
+        _note_seen(seen.viewer)
+    return seen.viewer
+
+
+def _by_cookie(request: Request, site: object) -> queries.SeenSession | None:
+    token = session.get(SESSION_KEY)
+    if not isinstance(token, str):
+        return None
+    return queries.viewer_of_session(
+        signin.hashed(token), tenant_id=site.tenant_id, ip=request.remote_addr  # type: ignore[attr-defined]
+    )
+
+
+def _by_bearer(request: Request, site: object) -> queries.SeenSession | None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        return None
+    try:
+        session_id = tokens.session_of(token.strip(), audience=site.url)  # type: ignore[attr-defined]
+    except TokenRefused:
+        return None
+    return queries.viewer_of_session_id(
+        session_id, tenant_id=site.tenant_id, ip=request.remote_addr  # type: ignore[attr-defined]
+    )
+
+
+def _note_seen(viewer: Viewer) -> None:
+    with transaction():
+        signin.note_seen(viewer.session_id)

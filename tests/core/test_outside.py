@@ -1,0 +1,292 @@
+"""The breaker: stops calling a failing provider, in every process, and finds out when it is well again."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.core import outside
+from app.core.outside import (
+    Breaker,
+    ProviderCalledInTransaction,
+    ProviderDeferred,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+
+if TYPE_CHECKING:
+    from tests.support.databases import Database
+
+SOON = 0.3
+NEVER = Retry(NoBackoff(), 0)
+
+
+class Provider:
+    """Counts its calls and does what it is told."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.error: Exception | None = ProviderUnavailable("x", "down")
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return "done"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "_redis", None)
+    monkeypatch.setattr(outside, "_breakers", {})
+    monkeypatch.setattr(outside, "_in_transaction", outside._never)
+
+
+@pytest.fixture
+def shared(database: Database) -> Iterator[redis.Redis]:
+    """The state is kept in a real server."""
+    with redis.Redis.from_url(database.redis_url) as client:
+        client.flushdb()
+        outside.share_state(client)
+        yield client
+
+
+@pytest.fixture(params=["alone", "shared"])
+def either(request: pytest.FixtureRequest) -> str:
+    """Whatever holds for one process's breaker holds for the shared one."""
+    if request.param == "shared":
+        request.getfixturevalue("shared")
+    return str(request.param)
+
+
+def fail(breaker: Breaker, provider: Provider, times: int) -> None:
+    provider.error = ProviderUnavailable("x", "down")
+    for _ in range(times):
+        with pytest.raises(ProviderUnavailable, match="x: down"):
+            breaker.call(provider)
+
+
+def state(breaker: Breaker) -> tuple[str, int]:
+    return breaker.describe().state, breaker.describe().failures
+
+
+@pytest.mark.usefixtures("either")
+class TestBreaker:
+    def test_passes_on_what_the_work_returns_or_raises(self) -> None:
+        breaker, provider = Breaker("x"), Provider()
+        for error in (
+            ProviderUnavailable("x", "1"),
+            ProviderDeferred("x", "2"),
+            ProviderRefused("x", "3"),
+            KeyError(4),
+        ):
+            provider.error = error
+            with pytest.raises(type(error)) as raised:
+                breaker.call(provider)
+            assert raised.value is error
+        provider.error = None
+        assert breaker.call(provider) == "done"
+
+    def test_opens_after_failures_in_a_row_and_then_does_not_call(self) -> None:
+        breaker, provider = Breaker("x", fail_max=3, reset_seconds=40), Provider()
+        fail(breaker, provider, 2)
+        assert state(breaker) == ("closed", 2)
+        fail(breaker, provider, 1)
+        assert breaker.describe().state == "open"
+        assert breaker.describe().opened_at is not None
+        for _ in range(3):
+            with pytest.raises(ProviderUnavailable, match="not called") as refusal:
+                breaker.call(provider)
+            assert refusal.value.data == {"retry_after": 40}
+        assert provider.calls == 3
+
+    def test_a_success_in_between_starts_the_count_again(self) -> None:
+        breaker, provider = Breaker("x", fail_max=3), Provider()
+        fail(breaker, provider, 2)
+        provider.error = None
+        breaker.call(provider)
+        fail(breaker, provider, 2)
+        assert state(breaker) == ("closed", 2)
+
+    def test_a_refusal_is_a_sign_of_health_and_a_fault_of_ours_is_not(self) -> None:
+        breaker, provider = Breaker("x", fail_max=2), Provider()
+        for error in (ProviderRefused("x", "no such person"), ProviderDeferred("x", "mailbox full")):
+            provider.error = error
+            for _ in range(5):
+                with pytest.raises(type(error)):
+                    breaker.call(provider)
+        assert state(breaker) == ("closed", 0)
+        provider.error = KeyError("a reply we can't read")
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                breaker.call(provider)
+        assert breaker.describe().state == "open"
+
+    def test_a_trial_that_succeeds_closes_it(self) -> None:
+        breaker, provider = Breaker("x", fail_max=2, reset_seconds=SOON), Provider()
+        fail(breaker, provider, 2)
+        time.sleep(SOON)
+        provider.error = None
+        assert breaker.call(provider) == "done"
+        assert state(breaker) == ("closed", 0)
+        assert breaker.describe().opened_at is None
+        assert [breaker.call(provider) for _ in range(3)] == ["done"] * 3
+
+    def test_a_trial_that_fails_opens_it_again(self) -> None:
+        breaker, provider = Breaker("x", fail_max=2, reset_seconds=SOON), Provider()
+        fail(breaker, provider, 2)
+        first = breaker.describe().opened_at
+        time.sleep(SOON)
+        fail(breaker, provider, 1)
+        again = breaker.describe().opened_at
+        assert first is not None
+        assert again is not None
+        assert again > first
+        with pytest.raises(ProviderUnavailable, match="not called"):
+            breaker.call(provider)
+        assert provider.calls == 3
+
+    def test_one_trial_at_a_time(self) -> None:
+        breaker, provider = Breaker("x", fail_max=1, reset_seconds=SOON), Provider()
+        fail(breaker, provider, 1)
+        time.sleep(SOON)
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow() -> str:
+            inside.set()
+            assert go_on.wait(10)
+            return "done"
+
+        trial = threading.Thread(target=breaker.call, args=(slow,))
+        trial.start()
+        assert inside.wait(10)
+        provider.error = None
+        for other in (breaker, Breaker("x", fail_max=1, reset_seconds=SOON))[: 2 if outside._redis else 1]:
+            with pytest.raises(ProviderUnavailable, match="not called"):
+                other.call(provider)
+        go_on.set()
+        trial.join()
+        assert provider.calls == 1
+        assert breaker.call(provider) == "done"
+
+    def test_calls_do_not_wait_for_each_other(self) -> None:
+        breaker = Breaker("x")
+        together = threading.Barrier(8, timeout=10)
+        threads = [threading.Thread(target=breaker.call, args=(together.wait,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not together.broken
+        assert state(breaker) == ("closed", 0)
+
+    def test_refuses_to_call_inside_a_transaction(self) -> None:
+        breaker, provider = Breaker("x", fail_max=1), Provider()
+        outside.forbid_inside(lambda: True)
+        with pytest.raises(ProviderCalledInTransaction, match="x was called"):
+            breaker.call(provider)
+        assert provider.calls == 0
+        assert state(breaker) == ("closed", 0)
+
+
+def in_a_child(work: Callable[[], object]) -> None:
+    """Run the work in a forked process, as RQ does."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+class TestSharedState:
+    def test_forked_processes_share_it(self, shared: redis.Redis) -> None:
+        breaker, provider = Breaker("x", fail_max=3, reset_seconds=SOON), Provider()
+        fail(breaker, provider, 1)
+        for _ in range(2):
+            in_a_child(lambda: fail(breaker, provider, 1))
+        assert breaker.describe().state == "open"
+        with pytest.raises(ProviderUnavailable, match="not called"):
+            breaker.call(provider)
+        time.sleep(SOON)
+        provider.error = None
+        in_a_child(lambda: breaker.call(provider))
+        assert state(breaker) == ("closed", 0)
+
+    def test_the_claim_of_a_process_that_died_in_its_trial_runs_out(self, shared: redis.Redis) -> None:
+        breaker, provider = Breaker("x", fail_max=1, reset_seconds=SOON), Provider()
+        fail(breaker, provider, 1)
+        time.sleep(SOON)
+        in_a_child(lambda: breaker.call(lambda: os._exit(9)))
+        assert breaker.describe().state == "half-open"
+        provider.error = None
+        with pytest.raises(ProviderUnavailable, match="not called"):
+            breaker.call(provider)
+        time.sleep(SOON)
+        assert breaker.call(provider) == "done"
+        assert state(breaker) == ("closed", 0)
+
+    def test_an_emptied_redis_means_closed(self, shared: redis.Redis) -> None:
+        breaker, provider = Breaker("x", fail_max=1), Provider()
+        fail(breaker, provider, 1)
+        shared.flushdb()
+        provider.error = None
+        assert breaker.call(provider) == "done"
+        assert state(breaker) == ("closed", 0)
+
+    def test_without_redis_each_process_goes_on_alone(self) -> None:
+        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody:
+            outside.share_state(nobody)
+            breaker, provider = outside.breaker("x", fail_max=2), Provider()
+            fail(breaker, provider, 2)
+            with pytest.raises(ProviderUnavailable, match="not called"):
+                breaker.call(provider)
+            assert [(row.name, row.state) for row in outside.states()] == [("x", "open")]
+
+    def test_an_outage_of_redis_in_between_keeps_what_this_process_knows(
+        self, shared: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker, provider = Breaker("x", fail_max=2), Provider()
+        fail(breaker, provider, 1)
+        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody:
+            outside.share_state(nobody)
+            fail(breaker, provider, 1)
+            assert breaker.describe().state == "open"
+        outside.share_state(shared)
+        monkeypatch.setattr(breaker._state, "_away_until", 0.0)
+        assert state(breaker) == ("closed", 1)
+
+    def test_states_lists_the_breakers_of_all_processes(self, shared: redis.Redis) -> None:
+        mail = outside.breaker("mail")
+        assert outside.breaker("mail") is mail
+        in_a_child(lambda: fail(Breaker("payments", fail_max=2), Provider(), 2))
+        in_a_child(lambda: fail(Breaker("sms", fail_max=9), Provider(), 1))
+        rows = outside.states()
+        assert [(row.name, row.state, row.failures) for row in rows] == [
+            ("mail", "closed", 0),
+            ("payments", "open", 2),
+            ("sms", "closed", 1),
+        ]
+        assert rows[0].opened_at is None
+        assert rows[1].opened_at is not None
+        assert rows[1].opened_at.tzinfo is not None
+
+
+def test_errors_say_what_to_do_with_them() -> None:
+    away = ProviderUnavailable("mail", "421 try later", retry_after=7)
+    assert (away.status, away.data, away.permanent) == (503, {"retry_after": 7}, False)
+    assert str(away) == "mail: 421 try later"
+    assert "421" not in str(away.text)
+    never = ProviderRefused("mail", "550 nobody here")
+    assert (never.status, never.data, never.permanent) == (422, {}, True)
+    assert str(never) == "mail: 550 nobody here"
+    assert "550" not in str(never.text)

@@ -1,0 +1,139 @@
+"""The real processes, `python run.py serve` and its kin, on a clone: to be called, killed and restarted."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from app.shell.processes import spawn
+from tests.support.databases import ROOT, Clones, Database, settings_for
+
+ALL = ("serve", "dispatcher", "worker", "scheduler")
+READY_SECONDS = 60.0
+
+
+@dataclass
+class LiveServers:
+    """Running processes by name, and where to reach them."""
+
+    database: Database
+    var_dir: Path
+    port: int
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def url(self, path: str = "/", host: str = "localhost") -> str:
+        """`host` is a host name of ours: localhost for the platform, <slug>.localhost for a tenant."""
+        return f"http://{host}:{self.port}{path}"
+
+    def start(self, name: str) -> None:
+        self.processes[name] = spawn(
+            [sys.executable, "run.py", name],
+            log=self.log_file(name), extra_environment=self.environment, directory=ROOT,
+        )  # fmt: skip
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to one process; SIGKILL also ends what it forked, as a machine's power cut would."""
+        process = self.processes[name]
+        if number == signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        else:
+            process.send_signal(number)
+
+    def restart(self, name: str) -> None:
+        """End one process, however it is, and start it anew."""
+        self.kill(name)
+        self.start(name)
+        if name == "serve":
+            self.wait_until_ready()
+
+    def stop(self) -> None:
+        """Ask all to end; kill those that do not within ten seconds."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + 10
+        for name, process in self.processes.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            self.kill(name)
+
+    def log_file(self, name: str) -> Path:
+        return self.var_dir / f"{name}.log"
+
+    def log(self, name: str) -> str:
+        return self.log_file(name).read_text(errors="replace")
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            for name, process in self.processes.items():
+                assert process.poll() is None, f"{name} ended:\n{self.log(name)[-4000:]}"
+            assert time.monotonic() < deadline, f"serve is not ready:\n{self.log('serve')[-4000:]}"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz", headers={"Host": f"localhost:{self.port}"})
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+@contextmanager
+def live_servers(
+    database: Database, var_dir: Path, names: Sequence[str] = ALL, **overrides: object
+) -> Iterator[LiveServers]:
+    """Start the named processes on this database, wait for the web process; all end with the block."""
+    port = free_port()
+    settings = settings_for(database, var_dir, PORT=port, LOG_FORMAT="json", **overrides)
+    given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
+    environment = {name: str(value) for name, value in given.items()}
+    live = LiveServers(database, var_dir, port, environment)
+    try:
+        for name in names:
+            live.start(name)
+        if "serve" in names:
+            live.wait_until_ready()
+        yield live
+    finally:
+        live.stop()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now, on either loopback address."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("::1", port))
+            except OSError as error:
+                if error.errno != 99:  # EADDRNOTAVAIL: this machine has no ::1
+                    continue
+        return port
+
+
+@pytest.fixture(scope="session")
+def live(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServers]:
+    """All processes on one clone, shared by the tests of this worker: each makes a tenant of its own."""
+    with live_servers(clones.make("live"), tmp_path_factory.mktemp("live")) as running:
+        yield running
