@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
     from flask.testing import FlaskClient
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.databases import Database
 
 # Loaded as plugins, not imported here: pytest wants to rewrite their assertions first.
-pytest_plugins = ["tests.support.databases", "tests.support.servers", "tests.support.browser"]
+pytest_plugins = ["tests.support.databases", "tests.support.world", "tests.support.servers", "tests.support.browser"]
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +28,16 @@ def settings(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings) -> Flask:
+def app(settings: Settings) -> Iterator[Flask]:
     """The application, running as wm_app on the worker's database."""
+    from app.core.db import db
     from app.shell.factory import create_app
 
-    return create_app(settings)
+    made = create_app(settings)
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+    made.extensions["redis"].close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import ClassVar, Protocol
 
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+from email_validator import EmailNotValidError, validate_email
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
@@ -23,6 +23,7 @@ LONGEST_NAME = 200
 LONGEST_HEADER = 500
 LARGEST_BODY = 1_000_000
 
+_NAMED_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]*)>\s*", re.DOTALL)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}", re.ASCII)
 # Headers that follow from the mail's own fields, and those that say how the body is built.
@@ -53,8 +54,13 @@ class Mailbox:
     @classmethod
     def parse(cls, text: str) -> Mailbox:
         """Read `Name <address>` or a bare address; raises MailInvalid."""
-        found = _validated(text, field="sender", allow_display_name=True)
-        return cls(found.normalized, found.display_name or "")
+        found = _NAMED_ADDRESS.fullmatch(text)
+        if found is None:
+            return cls(text)
+        name = found["name"]
+        if len(name) > 1 and name[0] == name[-1] == '"':
+            name = re.sub(r"\\(.)", r"\1", name[1:-1])
+        return cls(found["address"], name)
 
     def __str__(self) -> str:
         return f"{self.name} <{self.address}>" if self.name else self.address
@@ -155,7 +161,11 @@ def needs_utf8(mail: Mail, sender: Mailbox) -> bool:
 
 def address(text: str, *, field: str) -> str:
     """A bare address in its normal form, in ASCII where that is possible; raises MailInvalid."""
-    found = _validated(text, field=field)
+    try:
+        # `test_environment` only lets the reserved domain "test" through; syntax is checked all the same.
+        found = validate_email(text, check_deliverability=False, test_environment=True)
+    except (EmailNotValidError, UnicodeError) as error:
+        raise MailInvalid(_l("This is not a valid e-mail address."), field=field) from error
     return found.ascii_email or found.normalized
 
 
@@ -170,16 +180,6 @@ def line(text: str, *, field: str, longest: int = LONGEST_HEADER) -> str:
     if len(text) > longest:
         raise MailInvalid(_l("This is longer than %(count)s characters.", count=longest), field=field)
     return " ".join(text.split())
-
-
-def _validated(text: str, *, field: str, allow_display_name: bool = False) -> ValidatedEmail:
-    try:
-        # `test_environment` only lets the reserved domain "test" through; syntax is checked all the same.
-        return validate_email(
-            text, check_deliverability=False, test_environment=True, allow_display_name=allow_display_name
-        )
-    except (EmailNotValidError, UnicodeError) as error:
-        raise MailInvalid(_l("This is not a valid e-mail address."), field=field) from error
 
 
 def _body(text: str, *, field: str) -> str:

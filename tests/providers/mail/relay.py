@@ -7,8 +7,6 @@ import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +35,7 @@ class Relay:
 
     plan: list[dict[str, str]] = field(default_factory=list)
     lag: float = 0.0
-    kept: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    kept: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
     open: int = 0
     logins: list[bytes] = field(default_factory=list)
@@ -68,9 +66,7 @@ class Relay:
         planned = await self.act(server, "TEXT")
         if planned is not None:
             return planned
-        message = message_from_bytes(envelope.original_content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.kept += [(to, message) for to in envelope.rcpt_tos]
+        self.kept += [(to, envelope.original_content) for to in envelope.rcpt_tos]
         self.encrypted.append(session.ssl is not None)
         return await self.act(server, "KEPT") or "250 kept"
 
@@ -107,6 +103,9 @@ class Server(SMTP):
 
     async def smtp_EHLO(self, arg: str) -> None:
         await self._planned("EHLO", super().smtp_EHLO, arg)
+
+    async def smtp_HELO(self, arg: str) -> None:
+        await self._planned("EHLO", super().smtp_HELO, arg)
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         await self._planned("MAIL", super().smtp_MAIL, arg)

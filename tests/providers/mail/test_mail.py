@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +28,7 @@ from tests.providers.mail.contract import (
     MailContract,
     Received,
     mail,
+    read,
 )
 from tests.providers.mail.relay import (
     DEFERRED,
@@ -107,12 +108,11 @@ class TestMock(MailContract):
         bench.provider.send(mail(message_id="e2"))
         assert [(row["message_id"], row["copies"]) for row in bench.rows()] == [("e1.invite", 3), ("e2", 1)]
 
-    def test_the_tenant_in_force_is_noted(self, bench: MockBench) -> None:
-        bench.provider.send(mail())
-        with scope.tenant_scope(7):
-            bench.provider.send(mail(message_id="e2"))
-        with scope.platform_scope("test"):
-            bench.provider.send(mail(message_id="e3"))
+    def test_the_tenant_in_force_is_noted(self, bench: MockBench, monkeypatch: pytest.MonkeyPatch) -> None:
+        scopes = [None, scope.TenantScope(7), scope.PlatformScope("test")]
+        for number, present in enumerate(scopes):
+            monkeypatch.setattr(scope, "current", lambda present=present: present)
+            bench.provider.send(mail(message_id=f"e{number}"))
         assert [row["tenant_id"] for row in bench.rows()] == [None, 7, None]
         assert all(row["sent_at"] for row in bench.rows())
 
@@ -132,7 +132,7 @@ class TestMock(MailContract):
 # -- SMTP ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(**smtp: Any) -> Iterator[RelayServer]:
     relay = Relay()
     if "auth_required" in smtp:
@@ -168,22 +168,7 @@ class SmtpBench:
         self.relay.lag = seconds
 
     def received(self) -> list[Received]:
-        return [self._received(*item) for item in self.relay.kept]
-
-    def _received(self, recipient: str, message: Any) -> Received:
-        assert not message.defects
-        (sender,) = message["From"].addresses
-        html = message.get_body(["html"])
-        return Received(
-            recipient=recipient,
-            subject=message["Subject"],
-            text=message.get_body(["plain"]).get_content(),
-            html=html and html.get_content(),
-            sender=f"{sender.display_name} <{sender.addr_spec}>",
-            reply_to=message["Reply-To"],
-            message_id=message["Message-ID"],
-            headers=dict(message.items()),
-        )
+        return [read(*item) for item in self.relay.kept]
 
 
 class TestSmtp(MailContract):
@@ -284,7 +269,7 @@ class TestSmtp(MailContract):
         with socket.create_server(("127.0.0.1", 0)) as chatty:
 
             def chat() -> None:
-                with chatty.accept()[0] as line, pytest.raises(OSError):  # noqa: PT011
+                with chatty.accept()[0] as line, contextlib.suppress(OSError):
                     while True:
                         line.sendall(b"x" * 100_000)
 
@@ -307,15 +292,17 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"), host=None)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"), host="relay.elsewhere.test")
+
+
 class TestSmtpSecurity:
-    @pytest.fixture(scope="class")
-    def certificate(self, tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-        return make_certificate(tmp_path_factory.mktemp("tls"), host=None)
-
-    @pytest.fixture(scope="class")
-    def elsewhere(self, tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-        return make_certificate(tmp_path_factory.mktemp("tls"), host="relay.elsewhere.test")
-
     def test_starttls(self, certificate: Certificate) -> None:
         with running(tls_context=certificate.server(), require_starttls=True) as server:
             client(server, security="starttls", tls=certificate.trusting_client()).send(mail())
@@ -386,7 +373,7 @@ def test_the_settings_choose_the_provider() -> None:
         provider = build(settings, engine)
         assert isinstance(provider, SmtpMail)
         provider.send(Mail(to="anna@school.test", subject="x", text="y", message_id="e1"))
-        assert server.relay.kept[0][1]["From"] == "House <no-reply@house.test>"
+        assert read(*server.relay.kept[0]).sender == "House <no-reply@house.test>"
 
 
 def test_the_model_fits_its_table(database: Database) -> None:
