@@ -36,7 +36,7 @@ RETRY_AFTER_SECONDS = 30
 class ProviderUnavailable(Unavailable):
     """The provider did not answer, or not in time, or said "later"; whether it acted may be unknown.
 
-    `text` is for people; `str()` is for the log and the operator and names what happened.
+    Its text is for people. `detail` says what happened, for the operator and (as a note) the log.
     """
 
     code = "provider_unavailable"
@@ -45,10 +45,8 @@ class ProviderUnavailable(Unavailable):
 
     def __init__(self, provider: str, detail: str, *, retry_after: int = RETRY_AFTER_SECONDS) -> None:
         super().__init__(retry_after=retry_after)
-        self.provider, self.detail = provider, detail
-
-    def __str__(self) -> str:
-        return f"{self.provider}: {self.detail}"
+        self.detail = f"{provider}: {detail}"
+        self.add_note(self.detail)
 
 
 class ProviderDeferred(ProviderUnavailable):
@@ -56,7 +54,7 @@ class ProviderDeferred(ProviderUnavailable):
 
 
 class ProviderRefused(DomainError):
-    """The provider will never do this; trying again is useless. `text` and `str()` as above."""
+    """The provider will never do this; trying again is useless. `detail` as above."""
 
     code, status = "provider_refused", 422
     message = _l("A service that we need for this has refused it.")
@@ -64,10 +62,8 @@ class ProviderRefused(DomainError):
 
     def __init__(self, provider: str, detail: str) -> None:
         super().__init__()
-        self.provider, self.detail = provider, detail
-
-    def __str__(self) -> str:
-        return f"{self.provider}: {self.detail}"
+        self.detail = f"{provider}: {detail}"
+        self.add_note(self.detail)
 
 
 class ProviderCalledInTransaction(RuntimeError):

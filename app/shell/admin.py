@@ -8,15 +8,23 @@ from typing import Any, ClassVar
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
+from wtforms import EmailField, StringField
+from wtforms.validators import InputRequired, Length
 
 from app.core.idempotency import IdempotencyKey
 from app.core.outbox import DEAD, DELIVERED, DUE, Outbox
-from app.core.rights import PLATFORM, READ, TENANT, WRITE, Catalogue, Resource
+from app.core.rights import PLATFORM, READ, TENANT, WRITE, Catalogue, Resource, catalogue
 from app.core.schedule import Schedule
+from app.core.scope import tenant_scope
+from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.entry import Action, AdminEntry, Category, Registry
+from app.core.web.forms import Form, strip
 from app.domains.accounts import admin as accounts
+from app.domains.accounts.models import MANAGER, OPERATOR
+from app.domains.accounts.service import people
 from app.domains.tenancy import admin as tenancy
+from app.domains.tenancy.models import ACTIVE, Tenant
 from app.providers.mail.mock import MockMailMessage
 from app.shell import deliveries
 from app.shell.security import ROLES
@@ -53,6 +61,47 @@ class _Shown(AdminEntry):
 def _retry(row: Outbox, _data: Mapping[str, Any], _by: Viewer) -> str:
     deliveries.retry(row)
     return ""
+
+
+class InviteManagerForm(Form):
+    full_name = StringField(
+        _l("Name"), [InputRequired(_l("Please fill this in.")), Length(max=120)], filters=[strip]
+    )
+    email = EmailField(
+        _l("E-mail"), [InputRequired(_l("Please fill this in.")), Length(max=320)], filters=[strip]
+    )
+
+
+def _invite_manager(row: Tenant, data: Mapping[str, Any], by: Viewer) -> str:
+    """In the company's own scope: what is written there is its own."""
+    tenant_id = row.id
+    with tenant_scope(tenant_id), transaction():
+        people.invite(
+            full_name=data["full_name"],
+            email=data["email"],
+            choice=people.RoleChoice(key=MANAGER),
+            by=people.Inviter(by.actor.label, catalogue().of_role(OPERATOR)),
+        )
+    return ""
+
+
+class CompanyEntry(tenancy.TenantEntry):
+    """A company, with what needs both tenancy and accounts."""
+
+    actions = (
+        Action(
+            "invite-manager",
+            _l("Invite its manager"),
+            _invite_manager,
+            done=_l("The invitation is on its way."),
+            icon="user-plus",
+            text=_l("They get a mail with a link, choose a password and run the company from then on."),
+            form=InviteManagerForm,
+            when=lambda row: row.status == ACTIVE,
+            own_scope=True,
+        ),
+        *tenancy.TenantEntry.actions,
+    )
 
 
 class DeliveryEntry(_Shown):
@@ -140,7 +189,7 @@ PAGES = (
 def make_registry() -> Registry:
     """Every admin entry, in the order of the domains."""
     own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
-    return Registry(entry() for entry in (*tenancy.ADMIN, *accounts.ADMIN, *own))
+    return Registry(entry() for entry in (CompanyEntry, *tenancy.ADMIN, *accounts.ADMIN, *own))
 
 
 def make_catalogue(registry: Registry) -> Catalogue:

@@ -32,6 +32,7 @@ def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
+    logging.captureWarnings(False)  # an app of an earlier test may have switched it on
     log.configure("json", "DEBUG", stream)
     log.clear()
     yield stream

@@ -15,6 +15,7 @@ from app.core.viewer import Viewer
 from app.core.web.cells import Cells
 from app.core.web.entry import Action, AdminEntry, Registry
 from app.core.web.forms import Form
+from app.core.web.labels import DEEDS
 from app.core.web.list_args import SIZES, ListArgs
 from app.core.web.pages import (
     ActionLink,
@@ -176,15 +177,32 @@ class Pages:
             TimelineEntry(
                 entry.occurred_at,
                 entry.actor_label,
-                entry.verb,
-                [
-                    (self.entry.label_of(name), _words(before), _words(after))
-                    for name, (before, after) in entry.changes.items()
-                ],
+                DEEDS.get(entry.verb, entry.verb),
+                self._changes(entry),
                 entry.reason,
             )
             for entry in entries
         ]
+
+    def _changes(self, entry: AuditEntry) -> list[tuple[Text, str, str]]:
+        """Before and after in words; what a record was created with stands on its page already."""
+        if entry.verb == "created":
+            return []
+        return [
+            (self.entry.label_of(name), self._words(name, before), self._words(name, after))
+            for name, (before, after) in entry.changes.items()
+        ]
+
+    def _words(self, name: str, value: Any) -> str:
+        if value is None or value == "":
+            return "–"
+        if isinstance(value, bool):
+            return _("Yes") if value else _("No")
+        if isinstance(value, dict):
+            return ", ".join(f"{key}: {item}" for key, item in value.items())
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        return str(dict(self.entry.choices_of(name) or ()).get(str(value), value))
 
     # -- forms and questions -------------------------------------------------------------------
 
@@ -263,13 +281,3 @@ def _hidden(args: ListArgs) -> list[tuple[str, str]]:
     sort = ("-" if args.order[1] == "desc" else "") + args.order[0]
     found = [("sort", sort)] if args.order != args.entry.order else []
     return found + ([("size", str(args.size))] if args.size != SIZES[0] else [])
-
-
-def _words(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
-
-

@@ -13,6 +13,7 @@ from flask import flash, jsonify, redirect, render_template, request
 from flask_appbuilder import ModelView, expose
 from flask_babel import gettext as _
 
+from app.core import scope
 from app.core.errors import DomainError, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
@@ -120,7 +121,8 @@ class AdminView(ModelView):
                 with transaction() as session:
                     row = self.entry.create(form_data(form), who)
                     session.flush()
-                return self._saved(row, _("%(name)s was added.", name=str(row)))
+                words = _("%(name)s was added.", name=str(row))
+                return self._saved(row, f"{words} {self.entry.next_step}".strip())
             except DomainError as error:
                 form.show_refusal(error)
                 return self._form_page(who, form, None), error.status
@@ -229,8 +231,12 @@ class AdminView(ModelView):
         return render_template("admin/confirm.html", page=page), status
 
     def _run(self, action: Action, rows: Any, form: Form, who: Viewer, back: str) -> Any:
-        with transaction():
+        if action.own_scope:
+            scope.release()
             said = [action.run(row, form_data(form), who) for row in rows]
+        else:
+            with transaction():
+                said = [action.run(row, form_data(form), who) for row in rows]
         if action.leaves:
             return redirect(str(said[0]))
         flash(str(said[0] if len(rows) == 1 and said[0] else action.done), "success")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask_babel import format_date, format_datetime, format_decimal
+from flask_babel import format_date, format_datetime, format_decimal, format_time
 from flask_babel import gettext as _
 
 from app.core.rights import READ
@@ -17,6 +17,11 @@ from app.core.web.pages import Cell
 
 NOTHING = Cell("secondary", "–")
 MAX_TEXT = 300
+
+
+def moment(value: dt.datetime) -> str:
+    """A date and time to the minute, in the viewer's zone and language."""
+    return f"{format_date(value, 'medium')}, {format_time(value, 'short')}"
 
 
 def value_of(row: Any, column: str) -> Any:
@@ -59,7 +64,7 @@ class Cells:
         if isinstance(value, bool):
             return Cell("bool", _("Yes") if value else _("No"), tone="success" if value else "secondary")
         if isinstance(value, dt.datetime):
-            return Cell("datetime", format_datetime(value, "medium"), title=value.isoformat())
+            return Cell("datetime", moment(value), title=format_datetime(value, "full"))
         if isinstance(value, dt.date):
             return Cell("date", format_date(value, "medium"))
         if isinstance(value, int | float):

@@ -39,7 +39,9 @@ class Action:
     """A business transition offered on a record: `run(row, data, viewer)` calls the same service function as
     everybody else, and returns the words of success, or a URL to go to.
 
-    `form` asks for more first (a reason); `when` says whether it makes sense now; `bulk` offers it on lists.
+    `form` asks for more first (a reason); `when` says whether it makes sense now; `bulk` offers it on lists;
+    `leaves` sends the browser to the returned URL; `own_scope` runs outside a transaction, for a deed in
+    another scope than the page's.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Action:
     danger: bool = False
     bulk: bool = False
     leaves: bool = False
+    own_scope: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class AdminEntry:
     empty_title: ClassVar[Text] = _l("Nothing here yet")
     empty_text: ClassVar[Text] = ""
     add_label: ClassVar[Text] = _l("Add")
+    next_step: ClassVar[Text] = ""
 
     def __init__(self) -> None:
         cls, table = type(self), self.model.__tablename__

@@ -118,6 +118,7 @@ class RelatedField(SelectFieldBase):
         self.find, self.options, self.optional = find, options, optional
         self._options_url = options_url
         self.chosen_id: int | None = None
+        self.flags.required = not optional
 
     @property
     def options_url(self) -> str | None:

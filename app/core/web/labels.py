@@ -75,3 +75,25 @@ LABELS = {
     "made_at": _l("Made"),
     "activated_at": _l("Active since"),
 }
+
+# What the audit trail says was done. A verb that is missing here is shown as it was written.
+DEEDS = {
+    "created": _l("created this"),
+    "changed": _l("changed this"),
+    "deleted": _l("deleted this"),
+    "suspended": _l("suspended it"),
+    "brought back": _l("brought it back"),
+    "rebranded": _l("changed the brand"),
+    "invited": _l("sent an invitation"),
+    "invited again": _l("sent the invitation again"),
+    "withdrawn": _l("withdrew the invitation"),
+    "accepted": _l("accepted the invitation"),
+    "ended": _l("took the role away"),
+    "restored": _l("gave the role back"),
+    "password changed": _l("changed the password"),
+    "profile changed": _l("changed the profile"),
+    "e-mail address changed": _l("changed the e-mail address"),
+    "closed": _l("closed the account"),
+    "opened again": _l("opened the account again"),
+    "opened by an operator": _l("opened these pages as an operator"),
+}

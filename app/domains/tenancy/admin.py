@@ -57,8 +57,8 @@ class TenantEntry(AdminEntry):
     lead = _l("The tutoring companies on this installation.")
     category, icon = COMPANIES, "building"
     surfaces = frozenset({PLATFORM})
-    columns = ("name", "slug", "status", "plan", "currency", "timezone", "created_at")
-    details = (*columns, "locale", "status_reason", "is_test")
+    columns = ("name", "slug", "status", "plan", "currency", "created_at")
+    details = ("name", "slug", "status", "status_reason", "plan", "currency", "timezone", "locale", "is_test", "created_at")
     form = ("name", "slug", "plan", "currency", "timezone", "locale", "is_test")
     edit_form = ("plan",)
     search = ("name", "slug")
@@ -85,7 +85,9 @@ class TenantEntry(AdminEntry):
             description=e.helps["currency"],
         ),
         "timezone": lambda e: SelectField(
-            e.label_of("timezone"), [InputRequired(_l("Please choose."))], choices=choices.timezones
+            e.label_of("timezone"),
+            [InputRequired(_l("Please choose."))],
+            choices=lambda: [("", _l("Please choose")), *choices.timezones()],
         ),
     }
     actions = (
@@ -125,6 +127,7 @@ class TenantEntry(AdminEntry):
     related = (Related("domains", "tenant_id", _l("Host names")),)
     can_delete = False
     add_label = _l("New company")
+    next_step = _l("Next: invite its manager.")
     empty_title = _l("No companies yet")
     empty_text = _l("Create the first one, then invite its manager.")
 
@@ -177,4 +180,5 @@ class PlanEntry(AdminEntry):
     add_label = _l("New plan")
 
 
-ADMIN = (TenantEntry, DomainEntry, PlanEntry)
+# Companies are registered by the shell, which adds what needs accounts to them.
+ADMIN = (DomainEntry, PlanEntry)

@@ -1,11 +1,11 @@
 // Forms: no double submit, passwords that can be shown, alerts that can be closed.
 
-const BUSY = "aria-busy";
-
+// `aria-disabled`, not `disabled`: the button keeps the focus, its own name and value still travel with the request, and
+// no browser restores it as disabled on "back". The guard below is what really refuses a second submit.
 function release() {
-  for (const button of document.querySelectorAll(`[${BUSY}="true"]`)) {
-    button.removeAttribute(BUSY);
-    button.disabled = false;
+  for (const button of document.querySelectorAll("[aria-busy=true]")) {
+    button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
   }
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 }
@@ -20,15 +20,19 @@ function guardSubmits() {
     }
     form.dataset.sent = "1";
     const button = event.submitter ?? form.querySelector("[type=submit]");
-    // After this tick: a button disabled during the event would drop its own name and value from the request.
-    setTimeout(() => {
-      if (!button) return;
-      button.setAttribute(BUSY, "true");
-      button.disabled = true;
-    });
+    button?.setAttribute("aria-busy", "true");
+    button?.setAttribute("aria-disabled", "true");
   });
-  // "Back" may restore the page as it was left, disabled buttons included.
-  window.addEventListener("pageshow", release);
+  // "Back" may bring the page back as it was left.
+  window.addEventListener("pageshow", (event) => event.persisted && release());
+}
+
+/** Search and filter addresses without the empty fields: short enough to read and to share. */
+function shortAddresses() {
+  document.addEventListener("formdata", (event) => {
+    if (event.target.method !== "get") return;
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
 }
 
 function showPasswords() {
@@ -40,7 +44,9 @@ function showPasswords() {
       const show = field.type === "password";
       field.type = show ? "text" : "password";
       button.setAttribute("aria-pressed", String(show));
-      for (const icon of button.querySelectorAll("[data-when]")) icon.toggleAttribute("hidden", (icon.dataset.when === "shown") !== show);
+      for (const icon of button.querySelectorAll("[data-when]")) {
+        icon.toggleAttribute("hidden", (icon.dataset.when === "shown") !== show);
+      }
     });
     field.form?.addEventListener("submit", () => { field.type = "password"; });
   }
@@ -62,6 +68,7 @@ function focusErrors() {
 
 export function forms() {
   guardSubmits();
+  shortAddresses();
   showPasswords();
   closeAlerts();
   focusErrors();

@@ -17,9 +17,10 @@ function tie(all, members, changed = () => {}) {
     changed();
   };
   all.addEventListener("change", () => {
+    const wanted = all.checked; // each box below makes `all` mirror the state in between
     for (const box of members) {
-      if (box.checked === all.checked) continue;
-      box.checked = all.checked;
+      if (box.checked === wanted) continue;
+      box.checked = wanted;
       box.dispatchEvent(new Event("change", { bubbles: true }));
     }
   });
