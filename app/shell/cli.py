@@ -137,13 +137,13 @@ def migrate() -> None:
 @cli.command()
 def seed() -> None:
     """Fill the demo's world, then print its logins; what is there already stays as it is."""
-    from app.shell.seed import LOGINS
-    from app.shell.seed import seed as fill
+    from app.shell import seed as world
 
     with _app() as app:
-        fill(app)
-    widths = [max(len(row[column]) for row in LOGINS) for column in range(4)]
-    for row in LOGINS:
+        world.seed(app)
+        logins = world.logins(app)
+    widths = [max(len(row[column]) for row in logins) for column in range(4)]
+    for row in logins:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 

@@ -141,6 +141,16 @@ class TestBreaker:
         assert breaker.describe().opened_at is None
         assert [breaker.call(provider) for _ in range(3)] == ["done"] * 3
 
+    def test_calls_refused_meanwhile_do_not_put_off_the_trial(self) -> None:
+        breaker, provider = Breaker("x", fail_max=1, reset_seconds=1.0), Provider()
+        fail(breaker, provider, 1)
+        time.sleep(0.6)
+        with pytest.raises(ProviderUnavailable, match="not called"):
+            breaker.call(provider)
+        time.sleep(0.4)
+        provider.error = None
+        assert breaker.call(provider) == "done"
+
     def test_a_trial_that_fails_opens_it_again(self) -> None:
         breaker, provider = Breaker("x", fail_max=2, reset_seconds=SOON), Provider()
         fail(breaker, provider, 2)

@@ -63,7 +63,7 @@ def _is_number(text: str) -> bool:
 def csv_response(entry: AdminEntry, cells: Cells, query: Query[Any]) -> Response:
     """The rows as a download, written while they are read."""
     columns = ("id", *entry.columns)
-    rows = query.execution_options(yield_per=500)
+    rows = query.yield_per(500)
 
     def lines() -> Iterator[str]:
         buffer = io.StringIO()

@@ -1,0 +1,255 @@
+"""What the house offers and to whom, as golden files; and that nothing of FAB's own is among it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from flask import Flask, g
+from flask_appbuilder import ModelView
+from flask_appbuilder.api import BaseApi, ModelRestApi
+from flask_appbuilder.baseviews import BaseView
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.views import RoleModelView, UserDBModelView
+from sqlalchemy import func, select, text
+from werkzeug.routing import Rule
+
+from app.core.db import db
+from app.core.rights import PLATFORM, TENANT, catalogue
+from app.core.viewer import Viewer
+from app.core.web.entry import registry
+from app.core.web.site import Site
+from app.domains.tenancy.models import DEFAULT_PRIMARY, Plan
+from app.shell.admin import NOT_IN_ADMIN
+from app.shell.context import menu
+from app.shell.models import metadata
+from app.shell.security import ROLES
+from tests.support.golden import assert_golden
+from tests.support.statements import count_statements
+from tests.support.world import World
+
+FAB_TABLES = sorted(name for name in metadata.tables if name.startswith("ab_") and name != "ab_user")
+
+
+def _methods(rule: Rule) -> str:
+    return ",".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+
+
+def _fab_rules(app: Flask) -> list[Rule]:
+    endpoints = {view.endpoint for view in app.appbuilder.baseviews}  # type: ignore[attr-defined]
+    return [rule for rule in app.url_map.iter_rules() if rule.endpoint.split(".")[0] in endpoints]
+
+
+def _table(rows: Iterable[Iterable[str]]) -> str:
+    rows = [tuple(row) for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _site(surface: str) -> Site:
+    return Site(
+        name="Somewhere",
+        host="localhost",
+        tenant_id=1 if surface == TENANT else None,
+        slug=None,
+        locale="en",
+        timezone="UTC",
+        currency=None,
+        is_active=True,
+        is_test=False,
+        theme_url=None,
+        primary_color=DEFAULT_PRIMARY,
+        url="http://localhost",
+    )
+
+
+def test_url_map(app: Flask) -> None:
+    rules = sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, _methods(rule)))
+    assert_golden("url_map.txt", _table((_methods(rule), rule.rule, rule.endpoint) for rule in rules))
+
+
+def test_menu_of_each_role(app: Flask) -> None:
+    lines = []
+    for role in ROLES:
+        for surface in (PLATFORM, TENANT):
+            lines.append(f"{role.key} on the {surface}'s host")
+            with app.test_request_context("/"):
+                g.site = _site(surface)
+                rights = catalogue().of_role(role.key) & catalogue().on(surface)
+                who = Viewer(1, 1, "x@y.test", "X Y", rights, g.site.tenant_id)
+                for group in menu(who):
+                    lines.append(f"  {group['label']}")
+                    lines += [f"    {entry['label']}  {entry['url']}" for entry in group["entries"]]
+    assert_golden("menu.txt", "\n".join(lines))
+
+
+def test_rights_of_each_role(app: Flask) -> None:
+    with app.app_context():
+        known = catalogue()
+        head = ("right", *(role.key for role in ROLES))
+        parts = []
+        for surface in (PLATFORM, TENANT):
+            rows = [
+                (right, *("x" if right in known.of_role(role.key) else "." for role in ROLES))
+                for right in sorted(known.on(surface))
+            ]
+            parts.append(f"On the {surface}'s host\n{_table([head, *rows])}")
+    assert_golden("rights.txt", "\n\n".join(parts))
+
+
+def test_the_menu_on_the_page_is_the_menu_of_the_role(world: World) -> None:
+    page = world.manager().get("/admin/").text
+    side = page.split('<nav class="wm-side-nav"')[1].split("</nav>")[0]
+    with world.app.test_request_context("/"):
+        g.site = _site(TENANT)
+        rights = catalogue().of_role("manager")
+        wanted = [e["url"] for group in menu(Viewer(1, 1, "x@y.test", "X", rights, 1)) for e in group["entries"]]
+    found = [part.split('"')[0] for part in side.split('href="')[1:]]
+    assert [url for url in found if url.startswith("/admin/") and "#" not in url] == wanted
+
+
+# -- Nothing of FAB's own ----------------------------------------------------------------------------------
+
+
+def test_all_that_fab_registers_lies_under_admin_and_api(app: Flask) -> None:
+    rules = _fab_rules(app)
+    assert len(rules) > 100
+    astray = [rule.rule for rule in rules if not rule.rule.startswith(("/admin/", "/api/v1/"))]
+    assert astray == []
+
+
+def test_every_view_function_of_fabs_views_is_ours(app: Flask) -> None:
+    """A rule that FAB's own class brought along would run FAB's own code."""
+    foreign = []
+    for view in app.appbuilder.baseviews:  # type: ignore[attr-defined]
+        for rule in app.url_map.iter_rules():
+            blueprint, _, method = rule.endpoint.partition(".")
+            if blueprint == view.endpoint:
+                module = getattr(type(view), method).__module__
+                if not module.startswith("app.core.web."):
+                    foreign.append((rule.rule, module))
+    assert foreign == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users/list/",
+        "/roles/list/",
+        "/permissions/list/",
+        "/viewmenus/list/",
+        "/permissionviews/list/",
+        "/userstatschartview/chart/",
+        "/registeruser/list/",
+        "/resetmypassword/form",
+        "/resetpassword/form",
+        "/userinfoeditview/form",
+        "/users/userinfo/",
+        "/register/form",
+        "/lang/de",
+        "/back",
+        "/api/v1/security/login",
+        "/api/v1/security/refresh",
+        "/api/v1/security/users/",
+        "/api/v1/security/roles/",
+        "/api/v1/security/permissions/",
+        "/api/v1/menu/",
+        "/api/v1/_openapi",
+        "/api/v1/person/_info",
+        "/swagger/v1",
+        "/static/appbuilder/css/bootstrap.min.css",
+        "/admin/people/action/delete/1",
+        "/admin/people/action_post",
+        "/admin/people/download/x.txt",
+        "/admin/people/list/",
+        "/admin/people/show/1",
+    ],
+)
+def test_fabs_own_addresses_do_not_exist(world: World, path: str) -> None:
+    manager = world.manager()
+    token = manager.csrf("/account/")
+    assert manager.get(path).status_code == 404
+    assert manager.post_raw(path, {"csrf_token": token}).status_code in {404, 405}
+
+
+class StockView(ModelView):
+    datamodel = SQLAInterface(Plan, db.session)
+
+
+class StockApi(ModelRestApi):
+    datamodel = SQLAInterface(Plan, db.session)
+
+
+class PlainView(BaseView):
+    """Not about a model: may be refused as well, since ours are blueprints."""
+
+
+class PlainApi(BaseApi):
+    """Likewise."""
+
+
+@pytest.mark.parametrize("view", [StockView, PlainView, UserDBModelView, RoleModelView])
+def test_the_builder_refuses_stock_views(app: Flask, view: type[BaseView]) -> None:
+    with app.app_context(), pytest.raises(TypeError, match="neither an AdminView nor an ApiView"):
+        app.appbuilder.add_view_no_menu(view)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("api", [StockApi, PlainApi])
+def test_the_builder_refuses_stock_apis(app: Flask, api: type[BaseApi]) -> None:
+    with app.app_context(), pytest.raises(TypeError, match="neither an AdminView nor an ApiView"):
+        app.appbuilder.add_api(api)  # type: ignore[attr-defined]
+
+
+# -- Every model is administered ---------------------------------------------------------------------------
+
+
+def test_every_model_has_an_admin_entry_or_a_reason(app: Flask) -> None:
+    with app.app_context():
+        shown = {entry.model.__tablename__ for entry in registry().entries}
+    missing = set(metadata.tables) - shown - set(NOT_IN_ADMIN)
+    assert not missing, f"no admin entry, and no reason in NOT_IN_ADMIN: {sorted(missing)}"
+
+
+def test_the_reasons_are_about_models_that_exist_and_are_not_shown(app: Flask) -> None:
+    with app.app_context():
+        shown = {entry.model.__tablename__ for entry in registry().entries}
+    stale = set(NOT_IN_ADMIN) - set(metadata.tables)
+    assert not stale, f"stale in NOT_IN_ADMIN: {sorted(stale)}"
+    assert not set(NOT_IN_ADMIN) & shown
+    assert all(len(reason) > 10 for reason in NOT_IN_ADMIN.values())
+
+
+# -- FAB's permissions play no part ------------------------------------------------------------------------
+
+
+def test_fabs_tables_are_empty_and_shut(world: World) -> None:
+    manager, operator = world.manager(), world.operator()
+    for browser, path in ((manager, "/admin/people/"), (operator, "/admin/tenants/")):
+        assert browser.get(path).status_code == 200
+    with world.app.app_context(), db.engine.connect() as connection:
+        for table in FAB_TABLES:
+            granted = connection.scalar(
+                text("SELECT has_table_privilege('wm_app', :t, 'SELECT, INSERT, UPDATE, DELETE')"), {"t": table}
+            )
+            assert granted is False, f"wm_app has something to do with {table}"
+
+
+def test_fabs_tables_have_no_rows(world: World, database: object) -> None:
+    assert world.manager().get("/admin/").status_code == 200
+    with database.connect() as connection:  # type: ignore[attr-defined]
+        rows = {
+            name: connection.execute(str(select(func.count()).select_from(metadata.tables[name]))).fetchone()[0]
+            for name in FAB_TABLES
+        }
+    assert len(rows) > 8
+    assert set(rows.values()) == {0}
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/people/", "/admin/people/add", "/admin/audit/"])
+def test_no_statement_asks_fabs_tables(world: World, path: str) -> None:
+    manager = world.manager()
+    with world.app.app_context(), count_statements(db.engine) as seen:
+        assert manager.get(path).status_code == 200
+    assert seen
+    asked = [statement for statement in seen if any(f"{table} " in statement + " " for table in FAB_TABLES)]
+    assert asked == []
