@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from tests.support.databases import Database
 
 # Loaded as plugins, not imported here: pytest wants to rewrite their assertions first.
-pytest_plugins = ["tests.support.databases", "tests.support.world", "tests.support.servers", "tests.support.browser"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.world",
+    "tests.support.servers",
+    "tests.support.browser",
+]
 
 
 @pytest.fixture(scope="session")

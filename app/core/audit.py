@@ -24,7 +24,7 @@ from app.core import clock
 from app.core.db import Model, ScopedSession, TenantOwned, UtcDateTime, owned_by_tenant
 from app.core.scope import TenantScope
 
-SECRET = "•••"
+HIDDEN = "•••"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Note:
 
 
 def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
-    """Name what is being done to `thing` in this flush; without it the entry says created, changed or deleted."""
+    """Name what is being done to `thing` in this flush; else the entry says created, changed or deleted."""
     session = inspect(thing).session
     assert session is not None, "the thing belongs to a session"
     session.info.setdefault("audit_notes", {})[id(thing)] = _Note(verb, reason)
@@ -156,7 +156,7 @@ def _entry(
 
 def _changes(thing: Any, verb: str) -> dict[str, Any]:
     """Column → [before, after]; secrets are named, never shown."""
-    secret = getattr(type(thing), "SECRETS", frozenset())
+    secret: frozenset[str] = getattr(type(thing), "SECRETS", frozenset())
     quiet = getattr(type(thing), "QUIET", frozenset()) | {"id", "tenant_id", "created_at", "changed_at"}
     found: dict[str, Any] = {}
     state = inspect(thing)
@@ -174,7 +174,7 @@ def _changes(thing: Any, verb: str) -> dict[str, Any]:
             continue
         if before == after or (before is None and after is None):
             continue
-        found[name] = [SECRET, SECRET] if name in secret else [_plain(before), _plain(after)]
+        found[name] = [HIDDEN, HIDDEN] if name in secret else [_plain(before), _plain(after)]
     return found
 
 
@@ -186,7 +186,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset | tuple):
         return sorted(value)
     if isinstance(value, bytes):
-        return SECRET
+        return HIDDEN
     if isinstance(value, str) and len(value) > 500:
         return value[:500] + "…"
     return value

@@ -25,7 +25,17 @@ NAMING = {
 # FAB's own tables take their names from here too, so this comes before they are imported.
 Model.metadata.naming_convention = NAMING
 
-__all__ = ["Id", "Model", "TenantOwned", "Timestamped", "UtcDateTime", "db", "owned_by_tenant", "points_at", "to_one"]
+__all__ = [
+    "Id",
+    "Model",
+    "TenantOwned",
+    "Timestamped",
+    "UtcDateTime",
+    "db",
+    "owned_by_tenant",
+    "points_at",
+    "to_one",
+]
 
 
 class ScopedSession(FlaskSession):
@@ -87,8 +97,10 @@ def owned_by_tenant(cls: type, *more: Any) -> tuple[Any, ...]:
 
 
 def points_at(table: str, column: str, *, ondelete: str | None = None) -> ForeignKeyConstraint:
-    """The composite key `(tenant_id, column) -> table (tenant_id, id)`: another tenant's row can't be its target."""
-    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], ondelete=ondelete)
+    """The composite key `(tenant_id, column) -> table (tenant_id, id)`: it can't leave the tenant."""
+    return ForeignKeyConstraint(
+        ["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], ondelete=ondelete
+    )
 
 
 def to_one(target: Callable[[], Any], column: Callable[[], Any]) -> Any:

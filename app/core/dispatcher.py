@@ -73,7 +73,8 @@ def run_once() -> int:
     """Claim and work off one batch; returns how many rows were claimed."""
     claims = claim(BATCH)
     for tenant_id, group in groupby(claims, key=lambda row: row.tenant_id):
-        here, outside = [], []
+        here: list[Claim] = []
+        outside: list[Claim] = []
         for row in group:
             (outside if _handler(row).queue else here).append(row)
         deliver_together(tenant_id, here)
@@ -145,7 +146,7 @@ def deliver_outside(row_id: int, lease: str) -> None:
 
 
 def failed(row: Claim, error: Exception) -> None:
-    """Note the failure and when to try again (doubling with jitter, at most an hour); the last try is final."""
+    """Note the failure and when to try again (doubling with jitter, an hour at most); the last is final."""
     log.warning("a delivery failed", exc_info=error, extra={"handler": row.handler, "attempt": row.attempts})
     final = row.attempts >= MAX_ATTEMPTS or getattr(error, "permanent", False)
     delay = min(3600, 2**row.attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
@@ -156,7 +157,7 @@ def failed(row: Claim, error: Exception) -> None:
             .values(
                 status=DEAD if final else DUE,
                 due_at=clock.machine_now() + dt.timedelta(seconds=delay),
-                last_error=f"{type(error).__name__}: {error}"[:500],
+                last_error=f"{type(error).__name__}: {getattr(error, 'detail', error)}"[:500],
             )
             .execution_options(synchronize_session=False)
         )

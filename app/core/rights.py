@@ -57,6 +57,10 @@ class Catalogue:
         """The rights of a system role; an unknown key has none."""
         return self._of_role.get(key, frozenset())
 
+    def of_own(self, rights: Iterable[str]) -> frozenset[str]:
+        """What a tenant's own role still gives: rights that exist no more are gone."""
+        return frozenset(rights) & self.on(TENANT)
+
     def on(self, surface: str) -> frozenset[str]:
         """All rights there are on a surface."""
         return frozenset(

@@ -51,9 +51,7 @@ def hit(engine: Engine, key: str, limit: Limit) -> None:
     """Count one try. Raises TooMany, with `retry_after` seconds, from the first try above the limit."""
     now = clock.machine_now()
     with engine.begin() as connection:
-        hits, started = connection.execute(
-            _HIT, {"key": key, "now": now, "since": now - limit.per}
-        ).one()
+        hits, started = connection.execute(_HIT, {"key": key, "now": now, "since": now - limit.per}).one()
     if hits > limit.hits:
         left = math.ceil((started + limit.per - now).total_seconds())
         raise TooMany(retry_after=max(1, left))

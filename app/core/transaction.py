@@ -29,7 +29,7 @@ def is_open() -> bool:
 
 
 def after_commit(work: Callable[[], None]) -> None:
-    """Run `work` once the edge's transaction has committed; a hint only, since it is lost with the process."""
+    """Run `work` once the edge's transaction has committed; a hint only: it is lost with the process."""
     db.session().info.setdefault("after_commit", []).append(work)
 
 

@@ -43,7 +43,9 @@ class Viewer:
     @property
     def initials(self) -> str:
         words = self.name.split() or [self.email]
-        return "".join(word[0] for word in (words[0], words[-1]) if word)[: 2 if len(words) > 1 else 1].upper()
+        return "".join(word[0] for word in (words[0], words[-1]) if word)[
+            : 2 if len(words) > 1 else 1
+        ].upper()
 
     @property
     def place(self) -> str:

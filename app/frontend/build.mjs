@@ -1,9 +1,11 @@
-// Builds the front-end assets: `node app/frontend/build.mjs [source-hash]`, usually called by `python run.py assets`.
+// Builds the front-end assets: `node app/frontend/build.mjs [source-hash]`, mostly by `python run.py assets`.
 //
 // Out come content-hashed files in app/static/dist/ and manifest.json, which maps plain names to them:
 //   app.css, app.rtl.css  Tabler without the parts we do not use, then our own css/*.css
-//   app.js                the page scripts (loaded deferred);  theme.js  runs in <head>, before the first paint
-//   icons.svg             the sprite of the icons named in icons.json;  favicon.svg
+//   app.js                the page scripts, loaded deferred
+//   theme.js              runs in <head>, before the first paint
+//   icons.svg             the sprite of the icons named in icons.json
+//   favicon.svg
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -69,13 +71,15 @@ async function sprite({ fallback, outline, aliases }) {
       throw new Error(`icons.json names "${name}", which @tabler/icons does not have`);
     });
     const inner = svg.slice(svg.indexOf(">", svg.indexOf("<svg")) + 1, svg.lastIndexOf("</svg>"));
-    const paths = inner.replace(/<path stroke="none"[^>]*>/, "").replace(/\s*\n\s*/g, "").replaceAll(" />", "/>");
-    drawings.set(name, paths);
+    const paths = inner.replace(/<path stroke="none"[^>]*>/, "").replace(/\s*\n\s*/g, "");
+    drawings.set(name, paths.replaceAll(" />", "/>"));
   }
   for (const [alias, name] of Object.entries(aliases)) drawings.set(alias, drawings.get(name));
   const attributes =
-    'viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"';
-  const symbols = [...drawings].sort().map(([name, paths]) => `<symbol id="${name}" ${attributes}>${paths}</symbol>`);
+    'viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" ' +
+    'stroke-linecap="round" stroke-linejoin="round"';
+  const symbol = ([name, paths]) => `<symbol id="${name}" ${attributes}>${paths}</symbol>`;
+  const symbols = [...drawings].sort().map(symbol);
   return {
     names: [...drawings.keys()].sort(),
     svg: Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg">${symbols.join("")}</svg>\n`),
@@ -112,8 +116,8 @@ async function main(sourceHash) {
   for (const [name, contents] of Object.entries(outputs)) {
     files[name] = hashed(name, contents);
     await writeFile(path.join(dist, files[name]), contents);
-    const kb = (bytes) => (bytes / 1000).toFixed(1).padStart(6);
-    console.log(`  ${files[name].padEnd(28)} ${kb(contents.length)} kB  ${kb(gzipSync(contents, { level: 9 }).length)} kB gzip`);
+    const kb = (bytes) => `${(bytes.length / 1000).toFixed(1).padStart(6)} kB`;
+    console.log(`  ${files[name].padEnd(28)} ${kb(contents)} ${kb(gzipSync(contents, { level: 9 }))} gzip`);
   }
   // The manifest comes last and at once, so that a reader never sees names whose files are not there yet.
   const draft = path.join(dist, `manifest.${process.pid}.tmp`);
@@ -121,7 +125,9 @@ async function main(sourceHash) {
   await rename(draft, path.join(dist, "manifest.json"));
   // A server that still runs with the last manifest keeps its files; older ones go.
   const keep = new Set([...Object.values(files), ...before, "manifest.json"]);
-  for (const name of await readdir(dist)) if (!keep.has(name)) await rm(path.join(dist, name), { force: true });
+  for (const name of await readdir(dist)) {
+    if (!keep.has(name)) await rm(path.join(dist, name), { force: true });
+  }
 }
 
 await main(process.argv[2] ?? "");

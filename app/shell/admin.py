@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -53,7 +53,7 @@ NOT_IN_ADMIN: Mapping[str, str] = {
 class _Shown(AdminEntry):
     """Something that is looked at, and changed by its actions at most."""
 
-    category: ClassVar[Category] = OPERATIONS
+    category: Category = OPERATIONS
     surfaces = frozenset({PLATFORM})
     can_add = can_edit = can_delete = False
 
@@ -181,7 +181,10 @@ class AdminPage:
 
 PAGES = (
     AdminPage(
-        Resource("brand", _l("Brand"), (READ, WRITE), frozenset({TENANT})), "/admin/brand/", "palette", SETTINGS
+        Resource("brand", _l("Brand"), (READ, WRITE), frozenset({TENANT})),
+        "/admin/brand/",
+        "palette",
+        SETTINGS,
     ),
 )
 

@@ -136,7 +136,8 @@ def _find_node() -> tuple[list[str], list[str]]:
 
 def _major_version(node: str) -> int:
     try:
-        answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True)
+        command = [node, "--version"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
         return int(answer.stdout.strip().removeprefix("v").split(".")[0])
     except (OSError, ValueError, subprocess.SubprocessError):
         return 0
@@ -144,7 +145,7 @@ def _major_version(node: str) -> int:
 
 def _run(command: list[str], root: Path, doing: str) -> str:
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
         raise AssetsError(f"Front-end assets: {doing} could not start: {error}") from error
     if done.returncode != 0:

@@ -11,13 +11,14 @@ from flask_babel import format_date, format_datetime, format_decimal, get_locale
 
 from app.core.rights import READ
 from app.core.viewer import Viewer
+from app.core.web.choices import LOCALES
 from app.core.web.entry import Category, registry
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
 from app.shell.admin import PAGES
 from app.shell.assets import Assets
 
-LANGUAGES = {"en": "English", "de": "Deutsch"}
+LANGUAGES = {code: str(name) for code, name in LOCALES}
 THEMES = ("auto", "light", "dark")
 RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur"})
 
@@ -76,7 +77,7 @@ def _group(category: Category) -> dict[str, Any]:
 
 
 def choose_locale() -> str:
-    """What was chosen on this host, else the account's, else the browser's if we speak it, else the site's."""
+    """What was chosen on this host, else the account's, else the browser's if we have it, else the site's."""
     if not has_request_context():
         return "en"
     chosen = session.get("locale")

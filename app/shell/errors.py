@@ -40,7 +40,9 @@ _TEXTS = {
     404: _l("The page does not exist, or it is not yours to see."),
     405: _l("Please use the buttons on the page instead."),
     413: _l("What was sent is larger than we take."),
-    500: _l("We have been told. Nothing was saved by half. If you write to us, please give the number below."),
+    500: _l(
+        "We have been told. Nothing was saved by half. If you write to us, please give the number below."
+    ),
 }
 
 
@@ -61,7 +63,9 @@ def refused(error: DomainError) -> Any:
         headers["Retry-After"] = str(error.data.get("retry_after", 5))
     if error.status == 401 and wants_json():
         headers["WWW-Authenticate"] = "Bearer"
-    return answer(error.status, error.code, str(error), data={**error.data, "field": error.field}, headers=headers)
+    return answer(
+        error.status, error.code, str(error), data={**error.data, "field": error.field}, headers=headers
+    )
 
 
 def token_expired(_error: CSRFError) -> Any:
@@ -73,7 +77,14 @@ def token_expired(_error: CSRFError) -> Any:
             _("This page had been open for too long"),
             _("Nothing was done. Please go back and try once more."),
             request_id(),
-            [ActionLink("back", _("Back to the page"), back.removeprefix(request.host_url.rstrip("/")), "arrow-left")],
+            [
+                ActionLink(
+                    "back",
+                    _("Back to the page"),
+                    back.removeprefix(request.host_url.rstrip("/")),
+                    "arrow-left",
+                )
+            ],
         )
         return render_template("errors/error.html", page=page), 400
     return answer(400, "csrf", _("This form came without a valid token. Please reload the page."))

@@ -22,7 +22,19 @@ from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.tenancy import portal as tenancy_portal
 from app.providers import mail
-from app.shell import admin, context, errors, home, hosts, identity, models, pages, schedule, suspension, wiring
+from app.shell import (
+    admin,
+    context,
+    errors,
+    home,
+    hosts,
+    identity,
+    models,
+    pages,
+    schedule,
+    suspension,
+    wiring,
+)
 from app.shell.builder import HouseBuilder, register
 from config import Settings, load_settings
 
@@ -69,6 +81,7 @@ def _config(settings: Settings) -> dict[str, object]:
             "pool_pre_ping": True,
             "pool_recycle": 1800,
             "pool_timeout": 5,
+            "hide_parameters": True,
             "connect_args": {
                 "connect_timeout": 5,
                 "application_name": "wemaster",
@@ -105,6 +118,7 @@ def _outside(app: Flask, settings: Settings) -> None:
         health_check_interval=30,
     )
     outside.forbid_inside(scope.in_transaction)
+    outside.share_state(app.extensions["redis"])
     with app.app_context():
         app.extensions["mail"] = mail.build(settings, db.engine)
     app.extensions["mail_sender"] = mail.Mailbox.parse(settings.MAIL_FROM)

@@ -16,7 +16,7 @@ from app.core.web.pages import ActionLink, Figure, HomePage
 from app.core.web.site import site
 from app.core.web.viewing import login_required, signed_in
 from app.domains.accounts.models import ACTIVE as MEMBER
-from app.domains.accounts.models import PENDING, TUTOR, Invitation, Membership, Person, Account
+from app.domains.accounts.models import PENDING, TUTOR, Account, Invitation, Membership, Person
 from app.domains.tenancy.models import ACTIVE, DEFAULT_PRIMARY, SUSPENDED, Tenant
 
 bp = Blueprint("admin_home", __name__)
@@ -36,7 +36,7 @@ def _count(model: type, *where: object) -> object:
     return select(func.count()).select_from(model).where(*where).scalar_subquery()  # type: ignore[arg-type]
 
 
-def _one(**counts: object) -> Row:  # type: ignore[type-arg]
+def _one(**counts: object) -> Row:
     """All figures in one statement."""
     return db.session.execute(select(*(count.label(name) for name, count in counts.items()))).one()  # type: ignore[attr-defined]
 
@@ -144,7 +144,9 @@ def _manager(who: Viewer) -> HomePage:
         title=_("Good to see you, %(name)s", name=who.name.split()[0]),
         lead=_("%(company)s at a glance.", company=site().name),
         figures=figures,
-        checklist=checklist if who.may("brand.write") and not all(done for _t, done, _u, _h in checklist) else (),
+        checklist=checklist
+        if who.may("brand.write") and not all(done for _t, done, _u, _h in checklist)
+        else (),
     )
 
 

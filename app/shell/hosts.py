@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 import time
 from typing import Any
@@ -56,7 +57,8 @@ class Places:
 
     def forget(self) -> None:
         """Let every process look anew; a hint that may be lost, so it is repeated by the outbox."""
-        self._app.extensions["redis"].incr(REVISION_KEY)
+        # Never a counter: emptied, Redis would count to a number again that a process still remembers.
+        self._app.extensions["redis"].set(REVISION_KEY, secrets.token_hex(8))
 
 
 def init_app(app: Flask, settings: Settings) -> None:

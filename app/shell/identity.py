@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from app.core import audit, clock
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.site import Site
 from app.domains.accounts import queries
 from app.domains.accounts.errors import TokenRefused
 from app.domains.accounts.service import signin, tokens
@@ -47,25 +48,29 @@ def load_viewer(request: Request) -> Viewer | None:
     return seen.viewer
 
 
-def _by_cookie(request: Request, site: object) -> queries.SeenSession | None:
+def _by_cookie(request: Request, site: Site) -> queries.SeenSession | None:
     token = session.get(SESSION_KEY)
     if not isinstance(token, str):
         return None
     return queries.viewer_of_session(
-        signin.hashed(token), tenant_id=site.tenant_id, ip=request.remote_addr  # type: ignore[attr-defined]
+        signin.hashed(token),
+        tenant_id=site.tenant_id,
+        ip=request.remote_addr,
     )
 
 
-def _by_bearer(request: Request, site: object) -> queries.SeenSession | None:
+def _by_bearer(request: Request, site: Site) -> queries.SeenSession | None:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         return None
     try:
-        session_id = tokens.session_of(token.strip(), audience=site.url)  # type: ignore[attr-defined]
+        session_id = tokens.session_of(token.strip(), audience=site.url)
     except TokenRefused:
         return None
     return queries.viewer_of_session_id(
-        session_id, tenant_id=site.tenant_id, ip=request.remote_addr  # type: ignore[attr-defined]
+        session_id,
+        tenant_id=site.tenant_id,
+        ip=request.remote_addr,
     )
 
 

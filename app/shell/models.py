@@ -10,4 +10,15 @@ from app.providers.mail import mock
 
 metadata = Model.metadata
 
-__all__ = ["_fab", "accounts", "audit", "idempotency", "metadata", "mock", "outbox", "schedule", "tenancy", "throttle"]
+__all__ = [
+    "_fab",
+    "accounts",
+    "audit",
+    "idempotency",
+    "metadata",
+    "mock",
+    "outbox",
+    "schedule",
+    "tenancy",
+    "throttle",
+]

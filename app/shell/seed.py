@@ -41,7 +41,13 @@ class DemoTenant:
 TENANTS = (
     DemoTenant("lingua", "Lingua Berlin", "EUR", "Europe/Berlin", "de", "#0b5fa5", (MANAGER, TUTOR, STUDENT)),
     DemoTenant(
-        "mathlab", "MathLab New York", "USD", "America/New_York", "en", "#8a3ffc", (MANAGER, TUTOR, STUDENT, GUARDIAN)
+        "mathlab",
+        "MathLab New York",
+        "USD",
+        "America/New_York",
+        "en",
+        "#8a3ffc",
+        (MANAGER, TUTOR, STUDENT, GUARDIAN),
     ),
     DemoTenant("tokyo-arts", "Tokyo Arts", "JPY", "Asia/Tokyo", "en", "#b3261e", (MANAGER, TUTOR, STUDENT)),
 )
@@ -72,9 +78,14 @@ def seed(app: Flask) -> None:
         if _is_seeded():
             return
         with platform_scope("seed the demo's plans and operator"), transaction() as session:
-            session.add_all([Plan(code="studio", name="Studio", max_tutors=10), Plan(code="school", name="School")])
+            session.add_all(
+                [Plan(code="studio", name="Studio", max_tutors=10), Plan(code="school", name="School")]
+            )
             people.make_platform_user(
-                email="operator@wemaster.test", full_name="Olga Operator", password="demo-operator", role=OPERATOR
+                email="operator@wemaster.test",
+                full_name="Olga Operator",
+                password=f"demo-{OPERATOR}",
+                role=OPERATOR,
             )
         for tenant in TENANTS:
             _seed_tenant(tenant)
@@ -90,14 +101,18 @@ def _seed_tenant(demo: DemoTenant) -> None:
         plan = tenancy.plan_by_code("studio")
         assert plan is not None
         made = service.open_tenant(
-            service.NewTenant(demo.name, demo.slug, plan, demo.currency, demo.timezone, demo.locale, is_test=True)
+            service.NewTenant(
+                demo.name, demo.slug, plan, demo.currency, demo.timezone, demo.locale, is_test=True
+            )
         )
         service.rebrand(made, name=demo.name, primary=demo.color, timezone=demo.timezone, locale=demo.locale)
         tenant_id = made.id
     accounts = {}
     with platform_scope("seed a demo tenant's accounts"), transaction():
         for role, name in zip(demo.roles, NAMES[demo.slug], strict=True):
-            user = people.make_account(email=f"{role}@{demo.slug}.test", full_name=name, password=f"demo-{role}")
+            user = people.make_account(
+                email=f"{role}@{demo.slug}.test", full_name=name, password=f"demo-{role}"
+            )
             accounts[role] = (user.id, name)
     with tenant_scope(tenant_id), transaction() as session:
         for role, (user_id, name) in accounts.items():
@@ -105,4 +120,3 @@ def _seed_tenant(demo: DemoTenant) -> None:
             session.add(person)
             session.flush()  # the membership's key points at it
             session.add(Membership(user_id=user_id, person_id=person.id, role_key=role, status=ACTIVE))
-

@@ -21,5 +21,8 @@ def close_pages() -> Any:
     who = viewer()
     if who is not None and who.is_visiting:
         return None
-    text = _("%(company)s's pages are paused at the moment. Nothing is lost; please come back later.", company=site.name)
+    text = _(
+        "%(company)s's pages are paused at the moment. Nothing is lost; please come back later.",
+        company=site.name,
+    )
     return answer(503, "tenant_suspended", text, headers={"Retry-After": "3600"})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from app.core.events import Later, Wiring
+from collections.abc import Callable
+from typing import Any
+
+from app.core.events import Event, Later, Wiring
 from app.domains.accounts import events as accounts
 from app.domains.accounts import jobs as accounts_jobs
 from app.domains.tenancy import events as tenancy
 from app.domains.tenancy import jobs as tenancy_jobs
 
-NOW = {}
+NOW: dict[type[Event], tuple[Callable[[Any], None], ...]] = {}
 
-LATER = {
+LATER: dict[type[Event], tuple[Later, ...]] = {
     accounts.PersonInvited: (Later(accounts_jobs.send_invitation, queue="mail"),),
     accounts.PasswordResetRequested: (Later(accounts_jobs.send_reset, queue="mail"),),
     accounts.PasswordChanged: (Later(accounts_jobs.send_password_changed, queue="mail"),),

@@ -62,7 +62,9 @@ def unique() -> str:
 def make(world: World, entry: AdminEntry, count: int = 1) -> list[int]:
     """So many rows of the entry's model, each with related rows of its own; their ids."""
     scope = (
-        tenant_scope(world.anna.id) if TENANT in entry.surfaces else platform_scope("rows for an entry's tests")
+        tenant_scope(world.anna.id)
+        if TENANT in entry.surfaces
+        else platform_scope("rows for an entry's tests")
     )
     with world.app.app_context(), scope, transaction() as session:
         rows = [SAMPLES[entry.slug].row(session, unique()) for _ in range(count)]

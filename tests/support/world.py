@@ -112,7 +112,9 @@ class Browser:
 def make_company(slug: str, plan_code: str = "studio", roles: tuple[str, ...] = TENANT_ROLES) -> Company:
     """A company with one signed-up person per role; inside an app context."""
     with platform_scope("test world"), transaction() as session:
-        plan = session.query(Plan).filter_by(code=plan_code).one_or_none() or Plan(code=plan_code, name=plan_code)
+        plan = session.query(Plan).filter_by(code=plan_code).one_or_none() or Plan(
+            code=plan_code, name=plan_code
+        )
         session.add(plan)
         session.flush()
         tenant = tenancy.open_tenant(
@@ -135,7 +137,13 @@ def make_company(slug: str, plan_code: str = "studio", roles: tuple[str, ...] = 
 
 def _account(session: Any, email: str, name: str, **more: Any) -> int:
     account = Account(
-        first_name=name, last_name="", username=email, email=email, password=password_hash(), active=True, **more
+        first_name=name,
+        last_name="",
+        username=email,
+        email=email,
+        password=password_hash(),
+        active=True,
+        **more,
     )
     session.add(account)
     session.flush()
@@ -145,6 +153,11 @@ def _account(session: Any, email: str, name: str, **more: Any) -> int:
 @pytest.fixture
 def world(app: Flask) -> World:
     """Two companies and an operator, freshly made."""
+    return make_world(app)
+
+
+def make_world(app: Flask) -> World:
+    """The world on any app's database, e.g. one on a clone of its own."""
     with app.app_context():
         with platform_scope("test world"), transaction() as session:
             operator_id = _account(session, "operator@wemaster.test", "Olga Operator", platform_role=OPERATOR)

@@ -44,14 +44,14 @@ class Is(FilterEqual):
 
 
 class RequestFilters(Filters):
-    """Filters of one request. FAB's own constructor works out every filter there could be; this needs none."""
+    """Filters of one request. FAB's constructor works out every filter there could be; this none."""
 
     def __init__(self, datamodel: AdminData) -> None:
         self.datamodel = datamodel
         self.filter_converter = BaseFilterConverter
-        self.search_columns = []
-        self.filters = []
-        self.values = []
+        self.search_columns: list[str] = []
+        self.filters: list[Any] = []
+        self.values: list[Any] = []
 
     def apply_all(self, query: Any) -> Any:
         for item, value in zip(self.filters, self.values, strict=True):

@@ -47,7 +47,7 @@ class Pages:
 
     # -- list ----------------------------------------------------------------------------------
 
-    def list(self, args: ListArgs, count: int, rows: Sequence[Any]) -> ListPage:
+    def listing(self, args: ListArgs, count: int, rows: Sequence[Any]) -> ListPage:
         entry = self.entry
         filtered = bool(args.query or args.values)
         adds = self.writes and entry.can_add
@@ -96,7 +96,9 @@ class Pages:
 
     def _row(self, row: Any, entry: AdminEntry, *, selectable: bool = False) -> Row:
         cells = self.cells if entry is self.entry else self._cells_of(entry)
-        return Row(row.id, f"{entry.url}/{row.id}", str(row), [cells.of(row, c) for c in entry.columns], selectable)
+        return Row(
+            row.id, f"{entry.url}/{row.id}", str(row), [cells.of(row, c) for c in entry.columns], selectable
+        )
 
     def _cells_of(self, entry: AdminEntry) -> Cells:
         return Cells(entry, self.registry, self.viewer, self.site.surface)
@@ -135,16 +137,19 @@ class Pages:
             ],
             back_url=f"{entry.url}/",
             edit_url=f"{url}/edit" if self.writes and entry.can_edit and entry.may_edit(row) else None,
-            delete_url=f"{url}/delete" if self.writes and entry.can_delete and entry.may_delete(row) else None,
+            delete_url=f"{url}/delete"
+            if self.writes and entry.can_delete and entry.may_delete(row)
+            else None,
             timeline=self._timeline(row),
-            related=[found for found in map(lambda r: self._related(r, row), entry.related) if found],
+            related=[found for r in entry.related if (found := self._related(r, row))],
         )
 
-    def _actions(self) -> list[Action]:
+    def _actions(self) -> Sequence[Action]:
         return [
             a
             for a in self.entry.actions
-            if self.viewer.may(self.entry.right(a.verb)) and (a.surfaces is None or self.site.surface in a.surfaces)
+            if self.viewer.may(self.entry.right(a.verb))
+            and (a.surfaces is None or self.site.surface in a.surfaces)
         ]
 
     def _related(self, related: Any, row: Any) -> RelatedList | None:
@@ -197,7 +202,7 @@ class Pages:
         if value is None or value == "":
             return "–"
         if isinstance(value, bool):
-            return _("Yes") if value else _("No")
+            return str(_("Yes") if value else _("No"))
         if isinstance(value, dict):
             return ", ".join(f"{key}: {item}" for key, item in value.items())
         if isinstance(value, list):
@@ -234,7 +239,14 @@ class Pages:
         )
 
     def confirm_action(
-        self, action: Action, rows: Sequence[Any], form: Form, back: str, errors: Sequence[Text], *, bulk: bool
+        self,
+        action: Action,
+        rows: Sequence[Any],
+        form: Form,
+        back: str,
+        errors: Sequence[Text],
+        *,
+        bulk: bool,
     ) -> ConfirmPage:
         names = [str(row) for row in rows]
         title = (

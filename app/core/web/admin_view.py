@@ -6,7 +6,7 @@ replaced, since they share filters between requests, commit half-refused edits a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request
@@ -29,7 +29,7 @@ from app.core.web.list_args import ListArgs
 from app.core.web.site import site
 from app.core.web.viewing import require, safe_next, to_sign_in, viewer
 
-FAB_METHODS = {"download", "action_post"}
+FAB_METHODS = {"action", "action_post", "download"}
 MAX_BULK = 200
 
 
@@ -55,7 +55,8 @@ class AdminView(ModelView):
         self.label_columns = {name: str(name) for name in self.entry.columns}
         self._base_filters = self.datamodel.new_filters()
         self._filters = None
-        self.related_views, self._related_views = [], []
+        self.related_views: Sequence[Any] = []
+        self._related_views: Sequence[Any] = []
 
     def _init_forms(self) -> None:
         self.add_form = form_of(self.entry, self.entry.form)
@@ -77,7 +78,7 @@ class AdminView(ModelView):
         last_page = max(1, -(-count // args.size))
         if args.page > last_page:
             return redirect(args.link(page=last_page))
-        return render_template("admin/list.html", page=self._pages(who).list(args, count, rows))
+        return render_template("admin/list.html", page=self._pages(who).listing(args, count, rows))
 
     @expose("/<id:pk>")
     def show(self, pk: int) -> Any:
@@ -94,7 +95,9 @@ class AdminView(ModelView):
         if not isinstance(who, Viewer):
             return who
         args = ListArgs.read(self.entry, request.args)
-        query = self.datamodel.ordered(self.datamodel.base(args.filters(self.datamodel), args.query), args.order)
+        query = self.datamodel.ordered(
+            self.datamodel.base(args.filters(self.datamodel), args.query), args.order
+        )
         cells = self._pages(who).cells
         return transfer.csv_response(self.entry, cells, query.limit(transfer.MAX_ROWS))
 
@@ -156,7 +159,8 @@ class AdminView(ModelView):
             return who
         row = self._row(pk)
         self._offered(self.entry.can_delete and self.entry.may_delete(row))
-        name, errors, status = str(row), [], 200
+        name, status = str(row), 200
+        errors: Sequence[str] = []
         if request.method == "POST":
             try:
                 with transaction():
@@ -164,7 +168,8 @@ class AdminView(ModelView):
                 flash(_("%(name)s was deleted.", name=name), "success")
                 return redirect(f"{self.entry.url}/")
             except DomainError as error:
-                errors, status = [str(error)], error.status
+                errors = [str(error)]
+                status = error.status
         page = self._pages(who).confirm_delete(pk, name, errors)
         return render_template("admin/confirm.html", page=page), status
 
@@ -204,7 +209,7 @@ class AdminView(ModelView):
             return redirect(f"{self.entry.url}/")
         return self._do(name, [min(int(i), 2**63 - 1) for i in given], f"{self.entry.url}/", bulk=True)
 
-    def _do(self, name: str, pks: list[int], back: str, *, bulk: bool = False) -> Any:
+    def _do(self, name: str, pks: Sequence[int], back: str, *, bulk: bool = False) -> Any:
         action = next((a for a in self.entry.actions if a.name == name), None)
         if action is None or (bulk and not action.bulk):
             raise NotFound
@@ -216,7 +221,8 @@ class AdminView(ModelView):
         if len(rows) != len(set(pks)):
             raise NotFound
         form = (action.form or Form)()
-        errors, status = [], 200
+        errors: Sequence[str] = []
+        status = 200
         if request.method == "POST":
             if form.validate():
                 try:
@@ -267,9 +273,11 @@ class AdminView(ModelView):
             raise NotFound
         return row
 
-    def _fetch(self, args: ListArgs) -> tuple[int, list[Any]]:
+    def _fetch(self, args: ListArgs) -> tuple[int, Sequence[Any]]:
         filters = args.filters(self.datamodel)
-        return self.datamodel.fetch(filters, text=args.query, order=args.order, page=args.page, size=args.size)
+        return self.datamodel.fetch(
+            filters, text=args.query, order=args.order, page=args.page, size=args.size
+        )
 
     def _pages(self, who: Viewer) -> Pages:
         return Pages(self.entry, registry(), who, site())

@@ -1,4 +1,4 @@
-"""`ApiView`: the JSON API of one entry, on FAB's BaseApi. Bearer tokens only, so cookies and CSRF play no part.
+"""`ApiView`: the JSON API of one entry, on FAB's BaseApi. Bearer tokens only: no cookies, so no CSRF.
 
 It reads the same list arguments, validates through the same form and calls the same `create`, `update`,
 `delete` and actions as the admin's pages. Every error is a problem JSON (RFC 9457).

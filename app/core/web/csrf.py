@@ -55,7 +55,9 @@ def is_exempt() -> bool:
 
 
 def is_same_origin() -> bool:
-    """What the browser says of where the form stands; absent in old ones, then the cookie's SameSite holds."""
+    """What the browser says of where the form stands; old ones say nothing, there SameSite holds."""
     origin = request.headers.get("Origin")
     fetch_site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    return fetch_site in {"same-origin", "none"} and (origin is None or origin == request.host_url.rstrip("/"))
+    return fetch_site in {"same-origin", "none"} and (
+        origin is None or origin == request.host_url.rstrip("/")
+    )

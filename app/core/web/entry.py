@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, TypeAlias
 
 from flask import current_app
 from flask_babel import LazyString
@@ -20,8 +20,8 @@ from app.core.viewer import Viewer
 from app.core.web.labels import LABELS
 from app.core.web.pages import Cell
 
-Text = LazyString | str
-Choices = Sequence[tuple[str, Text]]
+Text: TypeAlias = LazyString | str
+Choices: TypeAlias = Sequence[tuple[str, Text]]
 
 
 @dataclass(frozen=True)
@@ -72,56 +72,56 @@ class Related:
 class AdminEntry:
     """One model in the admin. Only `model`, `label`, `plural` and `columns` must be said."""
 
-    model: ClassVar[type[Any]]
-    label: ClassVar[Text]
-    plural: ClassVar[Text]
-    lead: ClassVar[Text] = ""
-    slug: ClassVar[str] = ""
-    resource: ClassVar[str] = ""
-    category: ClassVar[Category]
-    icon: ClassVar[str] = "database"
-    surfaces: ClassVar[frozenset[str]] = frozenset({TENANT})
-    verbs: ClassVar[tuple[str, ...]] = ()
+    model: type[Any]
+    label: Text
+    plural: Text
+    lead: Text = ""
+    slug: str = ""
+    resource: str = ""
+    category: Category
+    icon: str = "database"
+    surfaces: frozenset[str] = frozenset({TENANT})
+    verbs: tuple[str, ...] = ()
 
-    columns: ClassVar[tuple[str, ...]]
-    details: ClassVar[tuple[str, ...]] = ()
-    form: ClassVar[tuple[str, ...]] = ()
-    edit_form: ClassVar[tuple[str, ...] | None] = None
-    search: ClassVar[tuple[str, ...]] = ()
-    filters: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, str]] = ("id", "desc")
-    sortable: ClassVar[tuple[str, ...] | None] = None
-    eager: ClassVar[tuple[str, ...]] = ()
-    api_columns: ClassVar[tuple[str, ...] | None] = None
+    columns: tuple[str, ...]
+    details: tuple[str, ...] = ()
+    form: tuple[str, ...] = ()
+    edit_form: tuple[str, ...] | None = None
+    search: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    order: tuple[str, str] = ("id", "desc")
+    sortable: tuple[str, ...] | None = None
+    eager: tuple[str, ...] = ()
+    api_columns: tuple[str, ...] | None = None
 
-    labels: ClassVar[Mapping[str, Text]] = {}
-    helps: ClassVar[Mapping[str, Text]] = {}
-    choices: ClassVar[Mapping[str, Choices | Callable[[], Choices]]] = {}
-    tones: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    formats: ClassVar[Mapping[str, Callable[[Any, Any], Cell]]] = {}
-    fields: ClassVar[Mapping[str, Callable[[AdminEntry], Field]]] = {}
-    actions: ClassVar[tuple[Action, ...]] = ()
-    related: ClassVar[tuple[Related, ...]] = ()
+    labels: Mapping[str, Text] = {}
+    helps: Mapping[str, Text] = {}
+    choices: Mapping[str, Choices | Callable[[], Choices]] = {}
+    tones: Mapping[str, Mapping[str, str]] = {}
+    formats: Mapping[str, Callable[[Any, Any], Cell]] = {}
+    fields: Mapping[str, Callable[[AdminEntry], Field]] = {}
+    actions: tuple[Action, ...] = ()
+    related: tuple[Related, ...] = ()
 
-    can_add: ClassVar[bool] = True
-    can_edit: ClassVar[bool] = True
-    can_delete: ClassVar[bool] = True
-    can_import: ClassVar[bool] = True
-    in_menu: ClassVar[bool] = True
-    has_api: ClassVar[bool] = True
-    empty_title: ClassVar[Text] = _l("Nothing here yet")
-    empty_text: ClassVar[Text] = ""
-    add_label: ClassVar[Text] = _l("Add")
-    next_step: ClassVar[Text] = ""
+    can_add: bool = True
+    can_edit: bool = True
+    can_delete: bool = True
+    can_import: bool = True
+    in_menu: bool = True
+    has_api: bool = True
+    empty_title: Text = _l("Nothing here yet")
+    empty_text: Text = ""
+    add_label: Text = _l("Add")
+    next_step: Text = ""
 
     def __init__(self) -> None:
         cls, table = type(self), self.model.__tablename__
         self.slug = cls.slug or table.replace("_", "-") + "s"
         self.resource = cls.resource or table
         if not self.form:
-            self.can_add = self.can_edit = self.can_import = False  # type: ignore[misc]
+            self.can_add = self.can_edit = self.can_import = False
         if not self.can_add:
-            self.can_import = False  # type: ignore[misc]
+            self.can_import = False
         if not cls.verbs:
             writes = self.can_add or self.can_edit or self.can_delete
             acts = any(action.verb == ACT for action in self.actions)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import g
-from flask_babel import gettext as _
 from flask_babel import get_timezone
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
@@ -146,7 +146,7 @@ class RelatedField(SelectFieldBase):
         if self.data is None and not self.optional and not self.errors:
             raise ValidationError(_("Please choose one."))
 
-    def iter_choices(self) -> Iterable[tuple[str, str, bool, dict[str, Any]]]:
+    def iter_choices(self) -> Iterator[tuple[str, str, bool, dict[str, Any]]]:
         rows = list(self.options(""))[:MAX_OPTIONS]
         if self.data is not None and all(row.id != self.data.id for row in rows):
             rows.insert(0, self.data)
@@ -172,7 +172,7 @@ class RightsField(Field):
         self.data = sorted(value or ())
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        known = {value for _label, cells in self._cells() for value, _text, _enabled in cells}
+        known = {value for _label, cells in self._cells() for value, _text, _enabled in cells if value}
         if not set(valuelist) <= known:
             raise ValueError(_("There is no such right."))
         self.data = sorted(set(valuelist))

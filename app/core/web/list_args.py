@@ -130,13 +130,17 @@ class ListArgs:
         """(label, value in words, link without it) of each filter in force."""
         found: list[tuple[Text, Text, str]] = []
         for control in self.controls():
-            names = [f"{control.name}.from", f"{control.name}.to"] if control.kind == "date" else [control.name]
+            names = (
+                [f"{control.name}.from", f"{control.name}.to"] if control.kind == "date" else [control.name]
+            )
             for name in names:
                 if name in self.values:
                     words = dict(control.choices).get(self.values[name], self.values[name])
                     if control.kind == "date":
                         day = format_date(self._date(name), "medium")
-                        words = _("from %(day)s", day=day) if name.endswith("from") else _("to %(day)s", day=day)
+                        words = (
+                            _("from %(day)s", day=day) if name.endswith("from") else _("to %(day)s", day=day)
+                        )
                     found.append((control.label, words, self.link(**{name: None, "page": None})))
         return found
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from flask_babel import LazyString
 
-Text = LazyString | str
+Text: TypeAlias = LazyString | str
 
 
 @dataclass(frozen=True, slots=True)

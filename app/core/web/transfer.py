@@ -167,11 +167,9 @@ def _read(stream: IO[bytes], entry: AdminEntry) -> list[tuple[int, dict[str, str
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=dialect, restkey="")
     unknown = set(reader.fieldnames or ()) - set(entry.form)
     if not reader.fieldnames or unknown:
-        raise Invalid(
-            _("The first line must name the columns: %(names)s.", names=", ".join(entry.form))
-        )
+        raise Invalid(_("The first line must name the columns: %(names)s.", names=", ".join(entry.form)))
     flags = {c.key for c in inspect(entry.model).columns if c.type.python_type is bool}
-    rows = []
+    rows: list[tuple[int, dict[str, str]]] = []
     try:
         for values in reader:
             if len(rows) >= MAX_IMPORT_ROWS:

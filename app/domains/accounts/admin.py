@@ -10,7 +10,7 @@ from wtforms import EmailField, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.core.audit import AuditEntry
-from app.core.rights import ACT, PLATFORM, READ, TENANT, WRITE, catalogue
+from app.core.rights import ACT, PLATFORM, READ, TENANT, VERBS, WRITE, catalogue, right
 from app.core.viewer import Viewer
 from app.core.web.entry import Action, AdminEntry, Category, Related
 from app.core.web.forms import RightsField, strip
@@ -22,12 +22,12 @@ from app.domains.accounts.models import (
     ENDED,
     PENDING,
     TENANT_ROLES,
+    Account,
     Guardianship,
     Invitation,
     Membership,
     Person,
     TenantRole,
-    Account,
     UserSession,
 )
 from app.domains.accounts.service import account, people, signin
@@ -89,7 +89,7 @@ class PersonEntry(AdminEntry):
     empty_text = _l("Add people one by one, import a list, or invite a tutor by e-mail.")
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> Person:
-        return super().create(_with_email(data), by)  # type: ignore[no-any-return]
+        return super().create(_with_email(data), by)
 
     def update(self, row: Person, data: Mapping[str, Any], by: Viewer) -> None:
         super().update(row, _with_email(data), by)
@@ -226,11 +226,20 @@ class MembershipEntry(AdminEntry):
 
 
 def _rights_matrix() -> list[tuple[Any, list[tuple[str, Any, bool]]]]:
-    """What a role of one's own can be made of: what is administered on the tenant's host, as far as held."""
+    """What a role of one's own can be made of: what is administered on the tenant's host, as far as held.
+    A verb that a resource does not know stays an empty cell."""
     words = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
     held = signed_in().rights
     return [
-        (resource.label, [(right, words[right.rsplit(".", 1)[1]], right in held) for right in resource.rights])
+        (
+            resource.label,
+            [
+                (right(resource.name, verb), words[verb], right(resource.name, verb) in held)
+                if verb in resource.verbs
+                else ("", words[verb], False)
+                for verb in VERBS
+            ],
+        )
         for resource in catalogue().resources.values()
         if TENANT in resource.surfaces
     ]
@@ -250,10 +259,14 @@ class RoleEntry(AdminEntry):
     can_import = False
     add_label = _l("Compose a role")
     empty_title = _l("No roles of your own")
-    empty_text = _l("Managers, tutors, students and guardians are there already. Compose one for the front desk?")
+    empty_text = _l(
+        "Managers, tutors, students and guardians are there already. Compose one for the front desk?"
+    )
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> TenantRole:
-        return people.compose_role(TenantRole(), name=data["name"], rights=data["rights"], by_rights=by.rights)
+        return people.compose_role(
+            TenantRole(), name=data["name"], rights=data["rights"], by_rights=by.rights
+        )
 
     def update(self, row: TenantRole, data: Mapping[str, Any], by: Viewer) -> None:
         given = {"name": row.name, "rights": row.rights, **data}

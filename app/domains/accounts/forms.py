@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import zoneinfo
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
+from app.core.web import choices
 from app.core.web.forms import Form, strip
 from app.domains.accounts.policies import MAX_PASSWORD, MIN_PASSWORD
 
@@ -15,7 +16,7 @@ NEEDED = _l("Please fill this in.")
 _long_enough = _l("At least %(least)s characters.", least=MIN_PASSWORD)
 
 
-def new_password(label: object = None) -> PasswordField:
+def new_password(label: Any = None) -> PasswordField:
     """A password to be; its other rules are in `policies.check_password`."""
     return PasswordField(
         label or _l("New password"),
@@ -33,7 +34,7 @@ def repeated(name: str) -> PasswordField:
     )
 
 
-def known_password(label: object) -> PasswordField:
+def known_password(label: Any) -> PasswordField:
     return PasswordField(
         label,
         [InputRequired(NEEDED), Length(max=MAX_PASSWORD)],
@@ -41,7 +42,7 @@ def known_password(label: object) -> PasswordField:
     )
 
 
-def email_field(label: object = None) -> EmailField:
+def email_field(label: Any = None) -> EmailField:
     return EmailField(
         label or _l("E-mail"),
         [InputRequired(NEEDED), Length(max=320)],
@@ -86,10 +87,10 @@ class ProveForm(Form):
 
 class ProfileForm(Form):
     full_name = StringField(_l("Name"), [InputRequired(NEEDED), Length(max=64)], filters=[strip])
-    locale = SelectField(_l("Language"), choices=[("", _l("As the site")), ("en", "English"), ("de", "Deutsch")])
+    locale = SelectField(_l("Language"), choices=[("", _l("As the site")), *choices.LOCALES])
     timezone = SelectField(
         _l("Time zone"),
-        choices=lambda: [("", _l("As the site")), *((z, z) for z in sorted(zoneinfo.available_timezones()))],
+        choices=lambda: [("", _l("As the site")), *choices.timezones()],
     )
 
 
@@ -100,7 +101,9 @@ class PasswordForm(Form):
 
 
 class EmailForm(Form):
-    new_email = EmailField(_l("New e-mail address"), [InputRequired(NEEDED), Length(max=320)], filters=[strip])
+    new_email = EmailField(
+        _l("New e-mail address"), [InputRequired(NEEDED), Length(max=320)], filters=[strip]
+    )
 
 
 class PreferencesForm(Form):

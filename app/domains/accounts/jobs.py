@@ -39,7 +39,11 @@ def send_invitation(delivery: Delivery) -> None:
             place,
             to=invitation.email,
             template="invitation",
-            subject=_("%(inviter)s invites you to %(site)s", inviter=_name(invitation.invited_by), site=place["site_name"]),
+            subject=_(
+                "%(inviter)s invites you to %(site)s",
+                inviter=_name(invitation.invited_by),
+                site=place["site_name"],
+            ),
             path=f"/invitation/{people.invitation_token(invitation)}",
             person_name=str(invitation.person),
             inviter_name=_name(invitation.invited_by),
@@ -99,7 +103,16 @@ def send_email_confirmation(delivery: Delivery) -> None:
         )
 
 
-def _send(delivery: Delivery, place: dict[str, Any], *, to: str, template: str, subject: str, path: str, **words: str) -> None:
+def _send(
+    delivery: Delivery,
+    place: dict[str, Any],
+    *,
+    to: str,
+    template: str,
+    subject: str,
+    path: str,
+    **words: str,
+) -> None:
     """Render both parts, end the read transaction, and hand the mail to the provider."""
     context = {**place, **words, "url": place["base_url"] + path}
     mail = Mail(

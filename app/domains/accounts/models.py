@@ -133,7 +133,9 @@ class Membership(TenantOwned, Timestamped, Model):
     status: Mapped[str] = mapped_column(String(10), default=ACTIVE)
 
     user: Mapped[Account] = relationship(
-        Account, primaryjoin=lambda: Membership.user_id == Account.id, foreign_keys=lambda: [Membership.user_id]
+        Account,
+        primaryjoin=lambda: Membership.user_id == Account.id,
+        foreign_keys=lambda: [Membership.user_id],
     )
     person: Mapped[Person] = to_one(lambda: Person, lambda: Membership.person_id)
     role: Mapped[TenantRole | None] = to_one(lambda: TenantRole, lambda: Membership.role_id)

@@ -20,16 +20,15 @@ from app.domains.accounts.models import (
     MANAGER,
     PENDING,
     TUTOR,
+    Account,
     HandoverTicket,
     Invitation,
     Membership,
     Person,
     RefreshToken,
     TenantRole,
-    Account,
     UserSession,
 )
-from app.domains.accounts.policies import rights_of
 
 _VIEWER = (
     select(
@@ -58,7 +57,9 @@ _VIEWER = (
         ),
     )
     .outerjoin(Person, and_(Person.id == Membership.person_id, Person.tenant_id == Membership.tenant_id))
-    .outerjoin(TenantRole, and_(TenantRole.id == Membership.role_id, TenantRole.tenant_id == Membership.tenant_id))
+    .outerjoin(
+        TenantRole, and_(TenantRole.id == Membership.role_id, TenantRole.tenant_id == Membership.tenant_id)
+    )
     .where(UserSession.ended_at.is_(None), Account.active.is_(True))
     .order_by(Membership.id)
 )
@@ -102,7 +103,7 @@ def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSessi
         roles[first.platform_role] = known.roles[first.platform_role].label
     for row in rows:
         if tenant_id is not None and row.person_id is not None:
-            rights |= rights_of(row.role_key, row.rights)
+            rights |= known.of_role(row.role_key) if row.role_key else known.of_own(row.rights)
             label = known.roles[row.role_key].label if row.role_key else row.role_name
             roles[row.role_key or f"own {row.role_name}"] = label
     if not roles:
@@ -260,10 +261,14 @@ def active_managers() -> int:
 
 def tutor_seats() -> int:
     """Tutors there are and tutors who were invited."""
-    members = select(func.count()).select_from(Membership).where(
-        Membership.role_key == TUTOR, Membership.status == ACTIVE
+    members = (
+        select(func.count())
+        .select_from(Membership)
+        .where(Membership.role_key == TUTOR, Membership.status == ACTIVE)
     )
-    invited = select(func.count()).select_from(Invitation).where(
-        Invitation.role_key == TUTOR, Invitation.status == PENDING
+    invited = (
+        select(func.count())
+        .select_from(Invitation)
+        .where(Invitation.role_key == TUTOR, Invitation.status == PENDING)
     )
     return int(db.session.scalar(members) or 0) + int(db.session.scalar(invited) or 0)

@@ -10,16 +10,17 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Regexp
 
-from app.core.money import currencies
 from app.core.rights import PLATFORM, READ
 from app.core.viewer import Viewer
+from app.core.web import choices as common
 from app.core.web.entry import Action, AdminEntry, Category, Related
 from app.core.web.forms import Form, strip
 from app.core.web.handover import remember_intent
 from app.core.web.pages import Cell
-from app.domains.tenancy import choices, service
-from app.domains.tenancy.models import ACTIVE, SUSPENDED, Plan, Tenant, TenantDomain
+from app.domains.tenancy import service
+from app.domains.tenancy.models import ACTIVE, CLOSED, SUSPENDED, Plan, Tenant, TenantDomain
 
+STATUS = ((ACTIVE, _l("Active")), (SUSPENDED, _l("Suspended")), (CLOSED, _l("Closed")))
 COMPANIES = Category("companies", _l("Companies"), "building", 10)
 
 
@@ -58,12 +59,23 @@ class TenantEntry(AdminEntry):
     category, icon = COMPANIES, "building"
     surfaces = frozenset({PLATFORM})
     columns = ("name", "slug", "status", "plan", "currency", "created_at")
-    details = ("name", "slug", "status", "status_reason", "plan", "currency", "timezone", "locale", "is_test", "created_at")
+    details = (
+        "name",
+        "slug",
+        "status",
+        "status_reason",
+        "plan",
+        "currency",
+        "timezone",
+        "locale",
+        "is_test",
+        "created_at",
+    )
     form = ("name", "slug", "plan", "currency", "timezone", "locale", "is_test")
     edit_form = ("plan",)
     search = ("name", "slug")
     filters = ("status", "currency", "is_test", "created_at")
-    choices = {"status": choices.STATUS, "locale": choices.LOCALES, "currency": choices.currencies}
+    choices = {"status": STATUS, "locale": common.LOCALES, "currency": common.currencies}
     tones = {"status": {ACTIVE: "success", SUSPENDED: "warning"}}
     formats = {"slug": _address}
     helps = {
@@ -81,22 +93,24 @@ class TenantEntry(AdminEntry):
         "currency": lambda e: SelectField(
             e.label_of("currency"),
             [InputRequired(_l("Please choose."))],
-            choices=lambda: [("", _l("Please choose")), *((c, c) for c in currencies())],
+            choices=lambda: [common.PLEASE_CHOOSE, *common.currencies()],
             description=e.helps["currency"],
         ),
         "timezone": lambda e: SelectField(
             e.label_of("timezone"),
             [InputRequired(_l("Please choose."))],
-            choices=lambda: [("", _l("Please choose")), *choices.timezones()],
+            choices=lambda: [common.PLEASE_CHOOSE, *common.timezones()],
         ),
     }
-    actions = (
+    actions: tuple[Action, ...] = (
         Action(
             "open",
             _l("Open this company"),
             _open,
             icon="external-link",
-            text=_l("You will be signed in on its pages as an operator for an hour. The visit stands in its audit trail."),
+            text=_l(
+                "You will be signed in there as an operator for an hour. The visit stands in its audit trail."
+            ),
             when=lambda row: row.status in {ACTIVE, SUSPENDED},
             verb=READ,
             leaves=True,
@@ -107,7 +121,9 @@ class TenantEntry(AdminEntry):
             _suspend,
             done=_l("Suspended. Its pages say so from the next request on."),
             icon="player-pause",
-            text=_l("Its pages close to everybody but operators. Nothing is lost, and you can bring it back."),
+            text=_l(
+                "Its pages close to everybody but operators. Nothing is lost, and you can bring it back."
+            ),
             form=ReasonForm,
             when=lambda row: row.status == ACTIVE,
             danger=True,
@@ -173,7 +189,11 @@ class PlanEntry(AdminEntry):
     fields = {
         "code": lambda e: StringField(
             e.label_of("code"),
-            [InputRequired(_l("Please fill this in.")), Length(max=40), Regexp("^[a-z0-9-]+$", message=_l("Lower-case letters, digits and hyphens."))],
+            [
+                InputRequired(_l("Please fill this in.")),
+                Length(max=40),
+                Regexp("^[a-z0-9-]+$", message=_l("Lower-case letters, digits and hyphens.")),
+            ],
             filters=[strip],
         ),
     }

@@ -7,8 +7,8 @@ from wtforms import SelectField, StringField
 from wtforms.validators import InputRequired, Length, Regexp
 from wtforms.widgets import ColorInput
 
+from app.core.web import choices
 from app.core.web.forms import Form, strip
-from app.domains.tenancy import choices
 
 NEEDED = _l("Please fill this in.")
 

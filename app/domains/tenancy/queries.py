@@ -29,8 +29,8 @@ class Place:
 
 
 _PLACE = text("""
-    SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale, t.brand ->> 'primary', t.revision,
-           t.is_test
+    SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale, 
+           t.brand ->> 'primary', t.revision, t.is_test
     FROM tenant t
     WHERE t.slug = :slug
        OR EXISTS (SELECT 1 FROM tenant_domain d

@@ -95,9 +95,7 @@ def add_domain(tenant: Tenant, *, host: str, base_domain: str, remark: str | Non
     host = host.strip().rstrip(".").lower()
     if not policies.is_host(host, base_domain=base_domain):
         raise BadHost(field="host")
-    domain = TenantDomain(
-        tenant_id=tenant.id, host=host, note=remark, activated_at=clock.machine_now()
-    )
+    domain = TenantDomain(tenant_id=tenant.id, host=host, note=remark, activated_at=clock.machine_now())
     db.session.add(domain)
     db.session.flush()  # the unique host is refused here, at the field
     _changed(queries.tenant_for_update(tenant.id))

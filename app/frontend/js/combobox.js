@@ -1,5 +1,5 @@
-// Turns <select data-options-url> into a combobox (WAI-ARIA "combobox with list popup"). The select stays in the form
-// and keeps the value, so nothing changes for the server, and without script the select itself works.
+// Turns <select data-options-url> into a combobox (WAI-ARIA "combobox with list popup"). The select stays in the
+// form and keeps the value, so nothing changes for the server, and without script the select itself works.
 
 const WAIT = 200;
 // The values that mean "nothing chosen" (the second one is WTForms' word for it).
@@ -20,7 +20,8 @@ class Combobox {
     const id = this.select.id || `combobox-${++serial}`;
     const root = (this.root = document.createElement("div"));
     root.className = "wm-combobox";
-    this.input = element("input", { type: "text", class: "form-control", role: "combobox", autocomplete: "off", spellcheck: "false" });
+    this.input = element("input", { type: "text", class: "form-control", role: "combobox" });
+    set(this.input, { autocomplete: "off", spellcheck: "false" });
     this.list = element("ul", { class: "wm-combobox-list", role: "listbox", id: `${id}-list`, hidden: "" });
     this.status = element("div", { class: "visually-hidden", role: "status" });
     const label = document.querySelector(`label[for="${CSS.escape(this.select.id)}"]`);
@@ -30,10 +31,8 @@ class Combobox {
     if (this.select.required) this.input.setAttribute("aria-required", "true");
     set(this.input, { "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id });
     if (label) this.list.setAttribute("aria-label", label.textContent.trim());
-    this.clear = element("button", { type: "button", tabindex: "-1", "aria-label": this.words.wordClear ?? "" });
-    this.toggle = element("button", { type: "button", tabindex: "-1", "aria-label": this.words.wordOpen ?? "" });
-    this.clear.innerHTML = drawing(this.words.sprite, "x");
-    this.toggle.innerHTML = drawing(this.words.sprite, "chevron-down");
+    this.clear = this.iconButton(this.words.wordClear, "x");
+    this.toggle = this.iconButton(this.words.wordOpen, "chevron-down");
     const buttons = element("span", { class: "wm-combobox-buttons" });
     buttons.append(this.clear, this.toggle);
     this.select.replaceWith(root);
@@ -46,12 +45,21 @@ class Combobox {
     this.showChosen();
   }
 
+  iconButton(label, icon) {
+    const button = element("button", { type: "button", tabindex: "-1", "aria-label": label ?? "" });
+    const href = `${this.words.sprite}#${icon}`;
+    button.innerHTML = `<svg class="icon icon-sm" aria-hidden="true"><use href="${href}"></use></svg>`;
+    return button;
+  }
+
   listen() {
     this.input.addEventListener("input", () => this.ask(this.input.value));
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("click", () => this.list.hidden && this.ask(""));
     this.input.addEventListener("focus", () => this.input.select());
-    this.root.addEventListener("focusout", (event) => this.root.contains(event.relatedTarget) || this.leave());
+    this.root.addEventListener("focusout", (event) => {
+      if (!this.root.contains(event.relatedTarget)) this.leave();
+    });
     this.toggle.addEventListener("click", () => {
       this.input.focus();
       if (this.list.hidden) this.ask("");
@@ -100,7 +108,7 @@ class Combobox {
     const url = new URL(this.select.dataset.optionsUrl, location.href);
     url.searchParams.set("q", text);
     try {
-      const answer = await fetch(url, { signal: request.signal, headers: { Accept: "application/json" }, credentials: "same-origin" });
+      const answer = await fetch(url, { signal: request.signal, headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
       this.open(await answer.json());
     } catch (error) {
@@ -117,7 +125,8 @@ class Combobox {
       return;
     }
     this.list.replaceChildren(...options.map((option, index) => {
-      const item = element("li", { role: "option", id: `${this.list.id}-${index}`, "data-index": String(index) });
+      const item = element("li", { role: "option", id: `${this.list.id}-${index}` });
+      item.dataset.index = String(index);
       item.textContent = option.label;
       item.setAttribute("aria-selected", String(String(option.value) === this.select.value));
       return item;
@@ -130,7 +139,8 @@ class Combobox {
   note(text) {
     this.options = [];
     this.active = -1;
-    const item = element("li", { class: "wm-combobox-note", role: "option", "aria-disabled": "true", "aria-selected": "false" });
+    const item = element("li", { class: "wm-combobox-note", role: "option", "aria-disabled": "true" });
+    item.setAttribute("aria-selected", "false");
     item.textContent = text;
     this.list.replaceChildren(item);
     this.expand(true);
@@ -141,8 +151,8 @@ class Combobox {
     const count = this.options.length;
     if (!count) return;
     this.active = (this.active + step + count + (this.active < 0 && step < 0 ? 1 : 0)) % count;
-    [...this.list.children].forEach((item, index) => item.classList.toggle("wm-active", index === this.active));
     const item = this.list.children[this.active];
+    for (const other of this.list.children) other.classList.toggle("wm-active", other === item);
     this.input.setAttribute("aria-activedescendant", item.id);
     item.scrollIntoView({ block: "nearest" });
   }
@@ -157,7 +167,7 @@ class Combobox {
     this.showChosen();
   }
 
-  /** Text that was typed but not chosen is not a value: show what is really chosen; an emptied box means "none". */
+  /** Typed but not chosen text is no value: show what is really chosen. An emptied box means "none". */
   leave() {
     if (!this.input.value.trim() && this.emptyOption()) this.chooseNone();
     this.close();
@@ -207,8 +217,7 @@ function element(tag, attributes) {
   return node;
 }
 
-const drawing = (sprite, name) => `<svg class="icon icon-sm" aria-hidden="true"><use href="${sprite}#${name}"></use></svg>`;
-
 export function comboboxes() {
-  for (const select of document.querySelectorAll("select[data-options-url]:not([multiple])")) new Combobox(select);
+  const selects = document.querySelectorAll("select[data-options-url]:not([multiple])");
+  for (const select of selects) new Combobox(select);
 }

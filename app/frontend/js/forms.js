@@ -1,7 +1,7 @@
 // Forms: no double submit, passwords that can be shown, alerts that can be closed.
 
-// `aria-disabled`, not `disabled`: the button keeps the focus, its own name and value still travel with the request, and
-// no browser restores it as disabled on "back". The guard below is what really refuses a second submit.
+// `aria-disabled`, not `disabled`: the button keeps the focus, its own name and value still travel with the
+// request, and no browser restores it as disabled on "back". The guard below really refuses a second submit.
 function release() {
   for (const button of document.querySelectorAll("[aria-busy=true]")) {
     button.removeAttribute("aria-busy");

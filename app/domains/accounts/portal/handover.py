@@ -58,7 +58,7 @@ def ticket() -> Any:
     who = require("tenant.read")
     tenant_id = take_intent()
     nonce = request.args.get("nonce", "")
-    if request.args.get("tenant") != str(tenant_id) or not 16 <= len(nonce) <= 100:
+    if tenant_id is None or request.args.get("tenant") != str(tenant_id) or not 16 <= len(nonce) <= 100:
         raise LinkDead
     with transaction():
         made = handover.make_ticket(user_id=who.user_id, tenant_id=tenant_id, nonce=nonce)
@@ -73,7 +73,9 @@ def arrive() -> Any:
     with platform_scope("an operator's account is the platform's"), transaction():
         user = handover.redeem(request.args.get("ticket", ""), tenant_id=tenant_id, nonce=nonce)
         begin_session(user, kind="visit", life=policies.VISIT_LIFE)
-        audit.set_actor(audit.Actor("user", user.id, f"{user.first_name} <{user.email}>", request.remote_addr))
+        audit.set_actor(
+            audit.Actor("user", user.id, f"{user.first_name} <{user.email}>", request.remote_addr)
+        )
         signin.record_visit(tenancy.tenant(tenant_id), tenant_id)
     response = redirect("/admin/")
     response.delete_cookie(NONCE_COOKIE, path="/handover/")

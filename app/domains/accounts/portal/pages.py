@@ -27,7 +27,7 @@ from app.domains.accounts.forms import (
     ProveForm,
     ResetForm,
 )
-from app.domains.accounts.models import Invitation, Account
+from app.domains.accounts.models import Account, Invitation
 from app.domains.accounts.service import account, people, signin
 from app.domains.accounts.service.passwords import matches
 
@@ -254,7 +254,10 @@ def my_email() -> Any:
             address = people.clean_email(form.new_email.data or "", field="new_email")
             with transaction():
                 signin.request_email_change(queries.user(who.user_id), address, tenant_id=who.tenant_id)
-            flash(_("We sent a link to %(email)s. Your address changes when you follow it.", email=address), "info")
+            flash(
+                _("We sent a link to %(email)s. Your address changes when you follow it.", email=address),
+                "info",
+            )
             return redirect(url_for("accounts.my_account"))
         except DomainError as error:
             form.show_refusal(error)

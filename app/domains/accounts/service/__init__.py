@@ -1,1 +1,1 @@
-"""Writes of accounts, by noun: people (persons, invitations, memberships, roles), signin, tokens, handover."""
+"""Writes of accounts, by noun: people (and their invitations and roles), signin, tokens, handover."""

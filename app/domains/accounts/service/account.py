@@ -10,7 +10,7 @@ from app.core.audit import note
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.rights import catalogue
 from app.domains.accounts import queries
-from app.domains.accounts.models import TenantRole, Account
+from app.domains.accounts.models import Account, TenantRole
 from app.domains.accounts.service import signin
 
 
@@ -55,7 +55,13 @@ def reopen(user: Account) -> None:
     note(user, "opened again")
 
 
-_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
 _SYSTEMS = (
     ("Android", "Android"),
     ("iPhone", "iPhone"),
@@ -72,5 +78,5 @@ def device_words(agent: str | None) -> str:
     browser = next((name for mark, name in _BROWSERS if mark in text), None)
     system = next((name for mark, name in _SYSTEMS if mark in text), None)
     if browser and system:
-        return _("%(browser)s on %(system)s", browser=browser, system=system)
+        return str(_("%(browser)s on %(system)s", browser=browser, system=system))
     return browser or text[:40] or _("Unknown device")

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.signing import LinkDead
 from app.domains.accounts import policies, queries
-from app.domains.accounts.models import HandoverTicket, Account
+from app.domains.accounts.models import Account, HandoverTicket
 from app.domains.accounts.service.signin import hashed
 
 

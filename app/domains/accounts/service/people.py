@@ -12,6 +12,7 @@ from app.core.audit import note
 from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.core.events import announce
+from app.core.rights import catalogue
 from app.core.signing import LinkDead
 from app.core.states import move_to
 from app.domains.accounts import events, policies, queries
@@ -31,11 +32,11 @@ from app.domains.accounts.models import (
     TENANT_ROLES,
     TUTOR,
     WITHDRAWN,
+    Account,
     Invitation,
     Membership,
     Person,
     TenantRole,
-    Account,
 )
 from app.domains.accounts.service.passwords import hash_password, matches
 from app.domains.accounts.service.signin import normal_email
@@ -56,7 +57,7 @@ class RoleChoice:
 
     @property
     def rights(self) -> frozenset[str]:
-        return policies.rights_of(self.key, self.role.rights if self.role else None)
+        return rights_of(self.key, self.role)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def restore_membership(
 
 
 def compose_role(role: TenantRole, *, name: str, rights: list[str], by_rights: frozenset[str]) -> TenantRole:
-    """Name a role and say what it may do; also for one that exists. Raises MoreThanHeld, RoleNameTaken, Invalid."""
+    """Say what a new or known role is called and may do. Raises MoreThanHeld, RoleNameTaken, Invalid."""
     if not name.strip():
         raise Invalid(_l("Please give the role a name."), field="name")
     policies.check_grant(rights, held=by_rights)
@@ -219,9 +220,16 @@ def delete_role(role: TenantRole, *, by_rights: frozenset[str]) -> None:
     db.session.flush()  # the keys that point at it refuse here
 
 
+def rights_of(role_key: str | None, role: TenantRole | None) -> frozenset[str]:
+    """What a role gives in a tenant."""
+    if role is not None:
+        return catalogue().of_own(role.rights)
+    return catalogue().of_role(role_key or "")
+
+
 def _rights(membership: Membership) -> frozenset[str]:
-    own = queries.role(membership.role_id).rights if membership.role_id else None
-    return policies.rights_of(membership.role_key, own)
+    role = queries.role(membership.role_id) if membership.role_id else None
+    return rights_of(membership.role_key, role)
 
 
 def _open_invitation(invitation_id: int) -> Invitation:

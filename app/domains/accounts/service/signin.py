@@ -67,7 +67,9 @@ def authenticate(email: str, password: str, *, tenant_id: int | None) -> Account
     return user
 
 
-def start_session(user: Account, *, kind: str, tenant_id: int | None, device: Device, life: dt.timedelta) -> SignIn:
+def start_session(
+    user: Account, *, kind: str, tenant_id: int | None, device: Device, life: dt.timedelta
+) -> SignIn:
     """Sign the account in here."""
     token = secrets.token_urlsafe(32)
     now = clock.machine_now()

@@ -19,7 +19,7 @@ from app.core.db import db
 from app.core.events import announce
 from app.domains.accounts import events, policies, queries
 from app.domains.accounts.errors import TokenRefused
-from app.domains.accounts.models import RefreshToken, Account
+from app.domains.accounts.models import Account, RefreshToken
 from app.domains.accounts.service import signin
 
 ALGORITHM = "EdDSA"

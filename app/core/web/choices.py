@@ -1,4 +1,4 @@
-"""Values people choose from, with their words."""
+"""Values that people choose from all over the place, with their words."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from app.core import money
-from app.domains.tenancy.models import ACTIVE, CLOSED, SUSPENDED
 
 Choices = Sequence[tuple[str, LazyString | str]]
 
-STATUS: Choices = ((ACTIVE, _l("Active")), (SUSPENDED, _l("Suspended")), (CLOSED, _l("Closed")))
 LOCALES: Choices = (("en", "English"), ("de", "Deutsch"))
+PLEASE_CHOOSE = ("", _l("Please choose"))
+_AREAS = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
 
 
 @cache
 def timezones() -> Choices:
-    """IANA zones; the continents only, without the old aliases."""
-    areas = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
-    names = (name for name in sorted(zoneinfo.available_timezones()) if name.startswith(areas) or name == "UTC")
+    """IANA zones by continent, without the old aliases."""
+    names = (
+        name for name in sorted(zoneinfo.available_timezones()) if name.startswith(_AREAS) or name == "UTC"
+    )
     return tuple((name, name.replace("_", " ")) for name in names)
 
 
+@cache
 def currencies() -> Choices:
     return tuple((code, code) for code in money.currencies())

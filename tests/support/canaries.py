@@ -1,0 +1,167 @@
+"""Rows of a company in every table that can hold some, and words in them that nobody else may ever read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+from typing import Any
+
+import psycopg
+from flask import Flask
+
+from app.core import clock
+from app.core.idempotency import IdempotencyKey
+from app.core.outbox import DEAD, Outbox
+from app.core.rights import TENANT
+from app.core.scope import platform_scope, tenant_scope
+from app.core.transaction import transaction
+from app.domains.accounts.models import HandoverTicket, RefreshToken, UserSession
+from app.domains.tenancy.models import TenantDomain
+from app.providers.mail.mock import MockMailMessage
+from tests.support.databases import Database
+from tests.support.entries import SAMPLES, unique
+from tests.support.world import Company
+
+# Every canary ends in it, and no request ever says it. Two dots stand in no token, so none holds it by chance.
+SECRET = "zq..jx"
+COLOUR = "#be41be"
+CANARIES = (SECRET, COLOUR)
+
+TEXT_COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL), nullif(a.atttypmod, -1) - 4
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+   AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'jsonb'::regtype, 'text[]'::regtype)
+ ORDER BY 1, 2
+"""
+WITH_TENANT = """
+SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname = 'tenant_id' ORDER BY 1
+"""
+
+
+class Rows:
+    """Which rows are a company's: those with its `tenant_id`, the company itself, and its people's accounts."""
+
+    def __init__(self, connection: psycopg.Connection[Any], company: Company) -> None:
+        self.connection, self.company = connection, company
+        self.tables = [name for (name,) in connection.execute(WITH_TENANT)]
+
+    def where(self, table: str) -> str | None:
+        """The condition in SQL, or None where the table holds nothing of a company's."""
+        if table == "tenant":
+            return f"id = {self.company.id}"
+        if table == "ab_user":
+            return f"id IN ({', '.join(map(str, self.company.accounts.values()))})"
+        return f"tenant_id = {self.company.id}" if table in self.tables else None
+
+    def ids(self) -> dict[str, list[int]]:
+        """The ids of its rows by table."""
+        return {
+            name: self._column(f"SELECT id FROM {name} WHERE {self.where(name)} ORDER BY id")
+            for name in self.all
+        }
+
+    def checksums(self) -> dict[str, str]:
+        """One digest of all its rows for each table."""
+        query = "SELECT md5(coalesce(string_agg(r::text, '|' ORDER BY r::text), '')) FROM {} r WHERE {}"
+        return {name: self._column(query.format(name, self.where(name)))[0] for name in self.all}
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.tables, "tenant", "ab_user"]
+
+    def _column(self, query: str) -> list[Any]:
+        return [row[0] for row in self.connection.execute(query)]
+
+
+def fill(app: Flask, company: Company) -> dict[str, str]:
+    """At least one row in each table that has a `tenant_id`; the tokens that would open some of them."""
+    tokens = {name: secrets.token_urlsafe(32) for name in ("session", "refresh", "ticket", "nonce")}
+    with app.app_context():
+        for entry in app.extensions["admin"].entries:
+            if TENANT in entry.surfaces:
+                with tenant_scope(company.id), transaction() as session:
+                    SAMPLES[entry.slug].row(session, unique())
+        with platform_scope("rows for the isolation tests"), transaction() as session:
+            for row in _plumbing(session, company, tokens):
+                row.tenant_id = company.id
+                session.add(row)
+    return tokens
+
+
+def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[Any]:
+    """Rows of the tables that no company's own people administer."""
+    now = clock.machine_now()
+    later, word, user_id = now + dt.timedelta(days=1), unique(), company.accounts["manager"]
+    signin = UserSession(
+        token_hash=_hashed(tokens["session"]), user_id=user_id, tenant_id=company.id, kind="api",
+        created_at=now, last_seen_at=now, expires_at=later, ip="192.0.2.1", agent="test",
+    )  # fmt: skip
+    session.add(signin)
+    session.flush()
+    return [
+        RefreshToken(
+            session_id=signin.id, token_hash=_hashed(tokens["refresh"]), issued_at=now, expires_at=later
+        ),
+        HandoverTicket(
+            user_id=user_id, token_hash=_hashed(tokens["ticket"]), nonce_hash=_hashed(tokens["nonce"]),
+            expires_at=later,
+        ),
+        TenantDomain(host=f"{word}.example", note="test", activated_at=now),
+        IdempotencyKey(
+            actor=f"u:{user_id}", route="POST /x", key=word, body_hash=b"x" * 32, status=201, answer={}, made_at=now
+        ),
+        Outbox(
+            event_id=secrets.token_hex(16), handler=f"test.{word}", name="x", payload={}, status=DEAD, attempts=8,
+            announced_at=now, due_at=later, last_error="gave up",
+        ),
+        MockMailMessage(
+            message_id=f"<{word}@test>", copies=1, recipient="x@x.test", subject="x", text="x", html="x", headers={},
+            sent_at=now,
+        ),
+    ]  # fmt: skip
+
+
+def _hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def plant(database: Database, company: Company, *, keep: str) -> set[str]:
+    """Put a canary into every text of the company's rows; returns the columns whose constraints refuse one.
+
+    The account of the role `keep` stays what it is, so that somebody can still sign in.
+    """
+    refused = set()
+    with database.connect() as connection:
+        rows = Rows(connection, company)
+        connection.execute("UPDATE tenant SET brand = jsonb_build_object('primary', %s::text) WHERE id = %s",
+                           [COLOUR, company.id])  # fmt: skip
+        for table, column, kind, length in connection.execute(TEXT_COLUMNS).fetchall():
+            where = rows.where(table)
+            if where is None or (table, column) == ("ab_user", "password"):
+                continue
+            if table == "ab_user":
+                where += f" AND id <> {company.accounts[keep]}"
+            if not _plant(connection, table, column, kind, length or 300, where):
+                refused.add(f"{table}.{column}")
+    return refused
+
+
+def _plant(
+    connection: psycopg.Connection[Any], table: str, column: str, kind: str, length: int, where: str
+) -> bool:
+    """Small letters where capitals are refused; False where both are."""
+    for word in ("CANARY-BERT", "canary-bert"):
+        text = f"right('{word}-{table}-{column}-' || id || '{SECRET}', {length})"
+        value = {
+            "jsonb": f"{column} || jsonb_build_object('canary', jsonb_build_array({text}, {text}))",
+            "text[]": f"array_append({column}, {text})",
+        }.get(kind, text)
+        try:
+            connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {where}")
+        except psycopg.errors.CheckViolation:
+            continue
+        return True
+    return False

@@ -1,0 +1,362 @@
+"""THE WALK: every rule of one host, asked by one identity, with the ids and the words of another company."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import inspect
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from app.core.rights import TENANT
+from app.core.web.entry import AdminEntry
+from app.core.web.list_args import kind_of
+from tests.support.canaries import CANARIES
+from tests.support.entries import SAMPLES, unique
+from tests.support.world import World
+
+ABSENT = 7_777_777
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+LAST = ("/logout/", "/api/v1/auth/logout")
+# Whose ids stand in a path that is not an entry's.
+PATH_IDS = {"session_id": "user_session", "tenant_id": "tenant"}
+# What may differ between two answers that say the same: random numbers and what was asked.
+NOISE = (
+    (re.compile(r'(nonce|name="csrf_token"[^>]*value|content)="[^"]*"'), r"\1"),
+    (re.compile(r"\b[0-9a-f]{16}\b"), "R"),
+    (re.compile(r"\b[\w.-]{60,}\b"), "T"),
+)
+
+
+class Pick:
+    """Fills a request with ids and secrets: the other company's, or ones that do not exist at all."""
+
+    def __init__(
+        self, ids: dict[str, list[int]], secrets: dict[str, str], *, nth: int = 0, real: bool = True
+    ) -> None:
+        self.ids, self.secrets, self.nth, self.real = ids, secrets, nth, real
+        self.said: list[str] = []
+
+    def id(self, table: str) -> int:
+        found = self.ids.get(table) or [ABSENT]
+        return int(self._said(found[self.nth % len(found)] if self.real else ABSENT))
+
+    def secret(self, name: str) -> str:
+        absent = "absent@nowhere.test" if name == "email" else "absent-" + "x" * 40
+        return self._said(self.secrets[name] if self.real else absent)
+
+    def _said(self, value: object) -> str:
+        self.said.append(str(value))
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. `names_row` says that its path or its `id`s name a row."""
+
+    rule: str
+    method: str
+    path: str
+    query: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    names_row: bool = False
+
+
+Build = Callable[[Pick], Ask]
+
+
+@dataclass
+class Identity:
+    """Who asks: a browser's cookies for pages, a bearer token for the API. `rights` are what it may do here."""
+
+    name: str
+    client: FlaskClient
+    csrf: str = ""
+    bearer: str | None = None
+    thorough: bool = False
+    all_rights: bool = False
+
+
+@dataclass
+class Tally:
+    """What a walk found. Only `requests` may be more than nothing."""
+
+    requests: int = 0
+    leaks: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.requests + other.requests,
+            self.leaks + other.leaks,
+            self.faults + other.faults,
+            self.wrong + other.wrong,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests, {len(self.leaks)} leaks, {len(self.faults)} faults, {len(self.wrong)} wrong"
+
+
+class Walk:
+    """All requests of all identities in one world, as anna's guests see it and bert's rows suffer it."""
+
+    def __init__(
+        self, world: World, own: dict[str, list[int]], foreign: dict[str, list[int]], secrets: dict[str, str]
+    ) -> None:
+        self.world, self.own, self.secrets = world, own, secrets
+        small = range(1, 13)
+        self.foreign = {
+            table: [*ids, *(n for n in small if n not in ids and n not in own.get(table, ()))]
+            for table, ids in foreign.items()
+        }
+        self.entries = {entry.url: entry for entry in world.app.extensions["admin"].entries}
+        rules = [rule for rule in world.app.url_map.iter_rules() if rule.endpoint != "static"]
+        self.rules = sorted(rules, key=lambda rule: (rule.rule in LAST, rule.rule))
+
+    def run(self, who: Identity) -> Tally:
+        """Reads first, then writes, the ways out last."""
+        tally = Tally()
+        for methods in (("GET",), UNSAFE):
+            for rule in self.rules:
+                for method in methods:
+                    if method in (rule.methods or ()):
+                        for build in self.builds(rule, method, who):
+                            self.probe(who, build, tally)
+        if who.all_rights:
+            for ask in self.smuggles():
+                self.judge(who, ask, self.send(who, ask, tally), tally)
+        return tally
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def probe(self, who: Identity, build: Build, tally: Tally) -> None:
+        """Ask with the other company's ids; where it matters, also with absent ones: no difference may show."""
+        numbers = range(4 if who.all_rights else 1)
+        first: tuple[Pick, Ask, TestResponse] | None = None
+        for nth in numbers:
+            pick = Pick(self.foreign, self.secrets, nth=nth)
+            ask = build(pick)
+            response = self.send(who, ask, tally)
+            self.judge(who, ask, response, tally, foreign=bool(pick.said))
+            first = first or (pick, ask, response)
+            if not ask.names_row:
+                break
+        assert first is not None
+        pick, ask, response = first
+        if pick.said and who.thorough:
+            nobody = Pick(self.foreign, self.secrets, real=False)
+            twin = self.send(who, build(nobody), tally)
+            same = plain(response, pick.said) == plain(twin, nobody.said)
+            if response.status_code != twin.status_code or not same:
+                tally.wrong.append(f"{who.name}: {said(ask)} differs from that of an absent row")
+
+    def send(self, who: Identity, ask: Ask, tally: Tally) -> TestResponse:
+        host = self.world.anna.host
+        headers = {
+            "X-Tenant-Id": str(self.world.bert.id),
+            "X-Forwarded-Host": self.world.bert.host,
+            "Accept": "text/html",
+        }
+        options: dict[str, Any] = {
+            "base_url": f"http://{host}",
+            "query_string": ask.query,
+            "headers": headers,
+        }
+        if ask.path.startswith("/api/"):
+            if who.bearer:
+                headers["Authorization"] = f"Bearer {who.bearer}"
+            if ask.method in UNSAFE and ask.method != "DELETE":
+                options["json"] = ask.body
+        elif ask.method in UNSAFE:
+            headers["X-CSRFToken"] = who.csrf
+            options["data"] = ask.body
+        tally.requests += 1
+        return who.client.open(ask.path, method=ask.method, **options)
+
+    def judge(
+        self, who: Identity, ask: Ask, response: TestResponse, tally: Tally, *, foreign: bool = False
+    ) -> None:
+        heard = (response.text + str(response.headers)).lower()
+        if any(canary in heard for canary in CANARIES):
+            tally.leaks.append(f"{who.name}: {said(ask)} {response.status_code}")
+        if response.status_code >= 500:
+            tally.faults.append(f"{who.name}: {said(ask)} {response.status_code}")
+        if not foreign or not (ask.names_row or ask.method in UNSAFE):
+            return
+        if ask.names_row and who.all_rights:
+            fits = response.status_code == 404
+        elif ask.names_row and response.status_code == 302:
+            fits = response.location.startswith("/login/")
+        else:
+            fits = response.status_code >= 400 or ask.path == "/forgot/"
+        if not fits:
+            tally.wrong.append(f"{who.name}: {said(ask)} {response.status_code}")
+
+    # -- what to ask ---------------------------------------------------------------------------
+
+    def builds(self, rule: Rule, method: str, who: Identity) -> Iterator[Build]:
+        """The requests of one rule and method, waiting for ids."""
+        entry = self.entry_of(rule)
+        for name in self.names(rule, entry, who):
+            for query in self.queries(rule, method, entry, who):
+                yield lambda pick, name=name, query=query: self.fill(
+                    rule, method, entry, name, query(pick), pick
+                )
+        if method == "GET" and "<id:" in rule.rule and entry is not None and who.thorough:
+            for name in self.names(rule, entry, who):
+                for pk in self.own.get(entry.model.__tablename__, ())[:3]:
+                    yield lambda _pick, name=name, pk=pk: Ask(rule.rule, method, path_of(rule, pk, name, ""))
+
+    def entry_of(self, rule: Rule) -> AdminEntry | None:
+        """The entry whose screens or API the rule belongs to."""
+        base = "/admin/" + re.sub("^/(admin|api/v1)/", "", rule.rule).split("/")[0]
+        return self.entries.get(base)
+
+    def names(self, rule: Rule, entry: AdminEntry | None, who: Identity) -> list[str]:
+        """The actions that the rule's path may name."""
+        if "<name>" not in rule.rule or entry is None:
+            return [""]
+        known = [action.name for action in entry.actions]
+        return known[: None if who.thorough else 1] or ["nothing"]
+
+    def queries(
+        self, rule: Rule, method: str, entry: AdminEntry | None, who: Identity
+    ) -> list[Callable[[Pick], dict[str, Any]]]:
+        """Query strings: of the other tenant, its words, its ids in each filter, and the sort orders."""
+        bert = self.world.bert.id
+        first: dict[str, Any] = {"tenant_id": bert, "tenant": bert, "size": 100}
+        if rule.rule == "/handover/in":
+            return [lambda pick: {"ticket": pick.secret("ticket")}]
+        if rule.rule.endswith("/do/<name>"):
+            return [lambda pick: {**first, "id": pick.id(entry.model.__tablename__ if entry else "tenant")}]
+        if (
+            method != "GET"
+            or "<" in rule.rule
+            or entry is None
+            or TENANT not in entry.surfaces
+            or not who.thorough
+        ):
+            return [lambda _pick: first]
+        found: list[Callable[[Pick], dict[str, Any]]] = [
+            lambda _pick: first,
+            lambda _pick: {"q": "canary", "size": 100},
+        ]
+        if rule.rule.endswith("options"):
+            return found
+        for name in entry.filters:
+            if kind_of(entry, name) == "related":
+                found.append(lambda pick, name=name: {name: pick.id(table_of(entry, name))})
+        if entry.sortable:
+            found.append(lambda _pick: {"sort": f"-{entry.sortable[0]}", "size": 100})
+        return found
+
+    def fill(
+        self, rule: Rule, method: str, entry: AdminEntry | None, name: str, query: dict[str, Any], pick: Pick
+    ) -> Ask:
+        """One request with its path, query and body filled in."""
+        found = re.search("<id:([^>]+)>", rule.rule)
+        pk: int | str = ""
+        if found:
+            pk = pick.id(entry.model.__tablename__ if entry else PATH_IDS[found[1]])
+        token = re.search("/(reset|invitation)/<token>", rule.rule)
+        path = path_of(rule, pk, name, pick.secret(token[1]) if token else "garbage")
+        body = self.body(rule, entry, pick) if method in UNSAFE else {}
+        return Ask(rule.rule, method, path, query, body, bool(found) or rule.rule.endswith("/do/<name>"))
+
+    def body(self, rule: Rule, entry: AdminEntry | None, pick: Pick) -> dict[str, Any]:
+        """A form or JSON body; related fields name rows of the other company."""
+        if entry is None or "/import" in rule.rule:
+            return OTHER_BODIES.get(rule.rule, lambda _pick: {})(pick)
+        names = entry.form if rule.rule.endswith(("/add", f"/{entry.slug}/")) else entry.edit_form or ()
+        body = {name: self.value(entry, name, pick) for name in names}
+        if rule.rule.startswith("/api/"):
+            return body
+        return {**body, "tenant_id": self.world.bert.id}
+
+    def value(self, entry: AdminEntry, name: str, pick: Pick) -> Any:
+        mapper = inspect(entry.model)
+        if name == "role":
+            return f"own:{pick.id('role')}"
+        if name in mapper.relationships:
+            return str(pick.id(mapper.relationships[name].mapper.class_.__tablename__))
+        if name == "rights":
+            return ["person.read"]
+        if name in {"email", "birth_date", "activated_at"}:
+            return "walker@anna.test" if name == "email" else ""
+        return f"walker {unique()}"
+
+    def smuggles(self) -> Iterator[Ask]:
+        """What would be right, but for members that nobody may write."""
+        for entry in self.entries.values():
+            sample, table = SAMPLES[entry.slug], entry.model.__tablename__
+            if TENANT not in entry.surfaces or sample.form is None:
+                continue
+            wrong = {"tenant_id": self.world.bert.id, "id": self.foreign[table][0], "status": "accepted"}
+            mine = self.own[table][0]
+            for name, value in wrong.items():
+                form = {**sample.form(self.world, unique()), name: value}
+                change = {**(sample.change or {}), name: value}
+                yield Ask("smuggle", "POST", f"{entry.url}/add", {}, form)
+                yield Ask("smuggle", "POST", f"{entry.url}/{mine}/edit", {}, {**form, **change})
+                yield Ask("smuggle", "POST", f"/api/v1/{entry.slug}/", {}, form)
+                yield Ask("smuggle", "PATCH", f"/api/v1/{entry.slug}/{mine}", {}, change)
+
+
+def _upload(_pick: Pick) -> dict[str, Any]:
+    return {"file": (io.BytesIO(b"tenant_id,full_name\n1,Walker\n"), "rows.csv")}
+
+
+OTHER_BODIES: dict[str, Callable[[Pick], dict[str, Any]]] = {
+    "/login/": lambda pick: {"email": pick.secret("email"), "password": pick.secret("password")},
+    "/forgot/": lambda pick: {"email": pick.secret("email")},
+    "/reset/<token>": lambda _pick: {"password": "a new and long one", "repeat": "a new and long one"},
+    "/invitation/<token>": lambda _pick: {
+        "full_name": "Walker", "password": "a new and long one", "repeat": "a new and long one"
+    },
+    "/account/": lambda _pick: {"full_name": "Walker", "locale": "", "timezone": "", "tenant_id": "1"},
+    "/account/password": lambda _pick: {"current": "wrong", "new": "a new and long one", "repeat": "a new and long one"},
+    "/account/email": lambda _pick: {"new_email": "walker@anna.test"},
+    "/admin/brand/": lambda _pick: {
+        "name": "Anna", "primary": "#0b5fa5", "timezone": "Europe/Berlin", "locale": "en", "tenant_id": "1"
+    },
+    "/preferences/": lambda _pick: {"locale": "en", "theme": "auto", "next": "/"},
+    "/api/v1/auth/token": lambda pick: {"email": pick.secret("email"), "password": pick.secret("password")},
+    "/api/v1/auth/refresh": lambda pick: {"refresh_token": pick.secret("refresh")},
+    "/admin/people/import": _upload,
+}  # fmt: skip
+
+
+def table_of(entry: AdminEntry, column: str) -> str:
+    """The table whose rows a column names."""
+    if column == "tenant_id":
+        return "tenant"
+    keys = inspect(entry.model).columns[column].foreign_keys
+    return next(key.column.table.name for key in keys)
+
+
+def path_of(rule: Rule, pk: int | str, name: str, token: str) -> str:
+    path = re.sub("<id:[^>]+>", str(pk), rule.rule)
+    path = path.replace("<name>", name).replace("<token>", token).replace("<int:revision>", "1")
+    assert "<" not in path, f"the walk knows nothing to put into {rule.rule}"
+    return path
+
+
+def plain(response: TestResponse, asked: list[str]) -> str:
+    """What an answer says, without random numbers and without what was asked."""
+    text = response.text
+    for value in sorted(set(asked), key=len, reverse=True):
+        text = re.sub(rf"(?<![\w]){re.escape(value)}(?![\w])", "#", text)
+    for noise, replacement in NOISE:
+        text = noise.sub(replacement, text)
+    return text
+
+
+def said(ask: Ask) -> str:
+    query = "&".join(f"{name}={value}" for name, value in ask.query.items())
+    return f"{ask.method} {ask.path}?{query}" if query else f"{ask.method} {ask.path}"
