@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.world",
     "tests.support.servers",
     "tests.support.browser",
+    "tests.support.scheduling",
 ]
 
 

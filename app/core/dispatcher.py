@@ -2,7 +2,8 @@
 
 A claim takes up to 100 due rows (SKIP LOCKED) and moves their `due_at` beyond a lease, so that a row
 whose worker died, or whose job Redis lost, comes back by itself. Handlers that touch only the
-database run here, in batches, together with their mark "delivered"; the others become RQ jobs.
+database run here, in batches, together with their mark "delivered"; the others become RQ jobs, a few
+hundred at a time: what the workers can't keep up with waits here, and waiting is no attempt.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from redis.exceptions import RedisError
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import bound_contextvars
 
@@ -55,6 +56,10 @@ class LeaseLost(RuntimeError):
     """Somebody else has taken the row over; whatever was done for it is rolled back."""
 
 
+class Abandoned(RuntimeError):
+    """Every try ended without a word: its process was killed, or died of it."""
+
+
 def run(app: Flask, stop: threading.Event) -> None:
     """Work until `stop` is set; survives a database or a Redis that is away."""
     while not stop.is_set():
@@ -63,6 +68,10 @@ def run(app: Flask, stop: threading.Event) -> None:
                 worked = run_once()
         except OperationalError:
             log.warning("the database is away; trying again")
+            worked = 0
+            stop.wait(1)
+        except Exception:
+            log.exception("the dispatcher stumbled; what it held comes back when its lease runs out")
             worked = 0
             stop.wait(1)
         if not worked:
@@ -84,14 +93,21 @@ def run_once() -> int:
 
 
 def claim(limit: int) -> list[Claim]:
-    """Take up to `limit` due rows of all tenants, oldest first, grouped by tenant."""
+    """Take up to `limit` due rows of all tenants, oldest first, grouped by tenant.
+
+    Rows for a queue that is full or away stay where they are. A try of a job begins when a worker takes
+    it over, so only the tries of rows that run here are counted here.
+    """
     lease = uuid.uuid4()
+    queued = {item.name: item.queue for item in wiring().handlers.values() if item.queue}
+    blocked = _queues_without_room() if queued else frozenset()
+    waiting = [name for name, queue in queued.items() if queue in blocked]
     now = clock.machine_now()
     until = now + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
     with platform_scope("dispatch the outbox"), transaction() as session:
         due = (
             select(Outbox.id)
-            .where(Outbox.status == DUE, Outbox.due_at <= now)
+            .where(Outbox.status == DUE, Outbox.due_at <= now, Outbox.handler.not_in(waiting))
             .order_by(Outbox.due_at, Outbox.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -100,7 +116,11 @@ def claim(limit: int) -> list[Claim]:
         taken = session.execute(
             update(Outbox)
             .where(Outbox.id.in_(due.scalar_subquery()))
-            .values(lease=lease, due_at=until, attempts=Outbox.attempts + 1)
+            .values(
+                lease=lease,
+                due_at=until,
+                attempts=Outbox.attempts + case((Outbox.handler.in_(queued), 0), else_=1),
+            )
             .returning(*columns)
             .execution_options(synchronize_session=False)
         ).all()
@@ -116,9 +136,9 @@ def deliver_together(tenant_id: int | None, rows: list[Claim]) -> None:
             for row in rows:
                 _run(row)
                 _mark_delivered(row)
-    except OperationalError:
-        raise
     except Exception as error:
+        if isinstance(error, OperationalError) and _is_away(error):
+            raise
         if len(rows) == 1:
             failed(rows[0], error)
             return
@@ -126,14 +146,18 @@ def deliver_together(tenant_id: int | None, rows: list[Claim]) -> None:
             deliver_together(tenant_id, [row])
 
 
-def deliver_outside(row_id: int, lease: str) -> None:
+def deliver_outside(row_id: int, attempts: int) -> None:
     """The body of an RQ job: take the row over from the dispatcher, call the handler, mark it.
 
-    A job whose lease is no longer the row's is a leftover (the row was redelivered) and does nothing.
+    A job is for the one try that follows `attempts` others. Where that try was made already, it is a
+    leftover and does nothing; however long it lay in its queue, it is good until then.
     The handler opens its own short transactions and calls its provider between them.
     """
-    row = _take_over(row_id, uuid.UUID(lease))
+    row = _take_over(row_id, attempts)
     if row is None:
+        return
+    if row.attempts > MAX_ATTEMPTS:
+        failed(row, Abandoned("its worker ended in the midst of it, every time"))
         return
     try:
         with _scope(row.tenant_id):
@@ -187,20 +211,30 @@ def _mark_delivered(row: Claim) -> None:
         raise LeaseLost(row.id)
 
 
-def _take_over(row_id: int, lease: uuid.UUID) -> Claim | None:
-    """Swap the dispatcher's lease for our own: of two jobs for the same row only one gets through."""
+def _take_over(row_id: int, attempts: int) -> Claim | None:
+    """Begin the next try under a lease of our own: of two jobs for the same try only one gets through."""
     mine = uuid.uuid4()
     until = clock.machine_now() + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
     with platform_scope("take over a delivery"), transaction() as session:
         columns = [getattr(Outbox, name) for name in Claim.__dataclass_fields__]
         taken = session.execute(
             update(Outbox)
-            .where(Outbox.id == row_id, Outbox.lease == lease, Outbox.status == DUE)
-            .values(lease=mine, due_at=until)
+            .where(Outbox.id == row_id, Outbox.attempts == attempts, Outbox.status == DUE)
+            .values(lease=mine, due_at=until, attempts=attempts + 1)
             .returning(*columns)
             .execution_options(synchronize_session=False)
         ).one_or_none()
     return Claim(*taken) if taken else None
+
+
+def _queues_without_room() -> frozenset[str]:
+    from app.core.jobs import QUEUES, queues_without_room
+
+    try:
+        return queues_without_room()
+    except RedisError:
+        log.warning("the queues are away; deliveries to the outside wait")
+        return frozenset(QUEUES)
 
 
 def _enqueue(row: Claim) -> None:
@@ -209,10 +243,16 @@ def _enqueue(row: Claim) -> None:
     queue = _handler(row).queue
     assert queue is not None
     try:
-        enqueue_delivery(queue, row.id, row.lease)
+        enqueue_delivery(queue, row.id, row.attempts)
     except RedisError:
         # The lease brings the row back; nothing else remembers it.
         log.warning("the queue is away; a delivery waits for its lease to run out")
+
+
+def _is_away(error: OperationalError) -> bool:
+    """Whether the database can't be talked to, rather than that it gave up on this statement (a timeout)."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(("08", "53", "57P"))
 
 
 def _scope(tenant_id: int | None) -> Any:

@@ -1,6 +1,6 @@
 """RQ: the messenger between the dispatcher and what calls the outside.
 
-A job's arguments are a row's id and its lease, nothing else; the row in PostgreSQL is the truth.
+A job's arguments are a row's id and which try it is, nothing else; the row in PostgreSQL is the truth.
 Four queues, worked off in this order.
 """
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 QUEUES = ("critical", "default", "mail", "low")
 MAINTENANCE_SECONDS = 15
+ROOM = 200  # jobs that may wait in a queue; the rest waits in the outbox, where nothing is lost
 
 _app: Flask | None = None
 
@@ -36,13 +37,25 @@ def queue(name: str) -> Queue:
     return Queue(name, connection=connection(), serializer=JSONSerializer)
 
 
-def enqueue_delivery(name: str, row_id: int, lease: uuid.UUID) -> Job:
-    """Hand one delivery to the workers. Raises RedisError where the queue is away."""
+def queues_without_room() -> frozenset[str]:
+    """The queues that hold enough for now. Raises RedisError where they are away."""
+    with connection().pipeline(transaction=False) as pipe:
+        for name in QUEUES:
+            pipe.llen(queue(name).key)
+        lengths = pipe.execute()
+    return frozenset(name for name, length in zip(QUEUES, lengths, strict=True) if length >= ROOM)
+
+
+def enqueue_delivery(name: str, row_id: int, attempts: int) -> Job:
+    """Hand one try of a delivery to the workers. Raises RedisError where the queue is away.
+
+    A try has one job, however often it is handed over: its repeats in the queue are skipped.
+    """
     timeout = current_app.config["OUTBOX_LEASE_SECONDS"]
     return queue(name).enqueue_call(
         "app.core.jobs.deliver",
-        args=(row_id, str(lease)),
-        job_id=f"delivery-{row_id}-{lease.hex[:8]}",
+        args=(row_id, attempts),
+        job_id=f"delivery-{row_id}-{attempts}",
         timeout=timeout,
         result_ttl=0,
         failure_ttl=3600,
@@ -54,12 +67,12 @@ def enqueue_tick() -> Job:
     return queue("default").enqueue_call("app.core.jobs.tick", timeout=600, result_ttl=0, failure_ttl=3600)
 
 
-def deliver(row_id: int, lease: str) -> None:
+def deliver(row_id: int, attempts: int) -> None:
     """RQ's entry point for one delivery."""
     from app.core.dispatcher import deliver_outside
 
     with _the_app().app_context(), bound_contextvars(job=f"delivery-{row_id}"):
-        deliver_outside(row_id, lease)
+        deliver_outside(row_id, attempts)
 
 
 def tick() -> None:
@@ -112,6 +125,7 @@ __all__ = [
     "enqueue_delivery",
     "enqueue_tick",
     "queue",
+    "queues_without_room",
     "run_worker",
     "tick",
     "use_app",

@@ -18,8 +18,10 @@ from app.core.schedule import Schedule
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.cells import NOTHING
 from app.core.web.entry import Action, AdminEntry, Category, Registry
 from app.core.web.forms import Form, strip
+from app.core.web.pages import Cell
 from app.domains.accounts import admin as accounts
 from app.domains.accounts.models import MANAGER, OPERATOR
 from app.domains.accounts.service import people
@@ -150,7 +152,10 @@ class SentMailEntry(_Shown):
     lead = _l("With the mock mail provider nothing leaves: what would have been sent is here.")
     icon = "inbox"
     columns = ("sent_at", "recipient", "subject", "copies")
-    details = (*columns, "text", "message_id", "tenant_id")
+    details = ("sent_at", "recipient", "subject", "link", "text", "copies", "message_id", "tenant_id")
+    formats = {"link": lambda url, _row: Cell("link", url, url=url) if url else NOTHING}
+    labels = {"link": _l("Link")}
+    api_columns = ("sent_at", "recipient", "subject", "text", "copies", "message_id")
     search = ("recipient", "subject")
     filters = ("sent_at", "tenant_id")
 

@@ -7,11 +7,12 @@ from flask_babel import format_decimal
 from flask_babel import gettext as _
 from sqlalchemy import Row, func, select
 
-from app.core import schedule
+from app.core import outside, schedule
 from app.core.db import db
 from app.core.errors import NotAllowed
 from app.core.outbox import DEAD, DUE, Outbox
 from app.core.viewer import Viewer
+from app.core.web.cells import moment
 from app.core.web.pages import ActionLink, Figure, HomePage
 from app.core.web.site import site
 from app.core.web.viewing import login_required, signed_in
@@ -81,6 +82,7 @@ def _operator(who: Viewer) -> HomePage:
             tone="danger" if late else "success",
         ),
     ]
+    figures += [_provider(state) for state in outside.states()]
     shortcuts = [
         ActionLink("new", _("New company"), "/admin/tenants/add", "plus"),
         ActionLink("mails", _("Sent mails"), "/admin/sent-mails/", "inbox"),
@@ -91,6 +93,19 @@ def _operator(who: Viewer) -> HomePage:
         lead=_("All companies on this installation at a glance."),
         figures=figures,
         shortcuts=shortcuts if who.may("tenant.write") else shortcuts[1:],
+    )
+
+
+def _provider(state: outside.BreakerState) -> Figure:
+    """A provider of the outside: whether calls go through, or are held back after failures."""
+    words = {"closed": _("works"), "half-open": _("is tried again"), "open": _("held back")}
+    since = f", {moment(state.opened_at)}" if state.opened_at and state.state == "open" else ""
+    return Figure(
+        _("Provider: %(name)s", name=state.name),
+        words.get(state.state, state.state),
+        hint=_("%(count)s failures%(since)s", count=state.failures, since=since) if state.failures else None,
+        icon="server",
+        tone="success" if state.state == "closed" else "danger",
     )
 
 

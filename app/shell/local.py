@@ -51,8 +51,9 @@ def secret_key(var_dir: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         if len(key := file.read_text().strip()) >= 32:
             return key
+        file.unlink()  # cut short, by a full disk or by hand
     var_dir.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f"secret_key.{os.getpid()}")
+    fresh = file.with_name(f"secret_key.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(secrets.token_urlsafe(48))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import uuid
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ from tests.support.world import Company
 SECRET = "zq..jx"
 COLOUR = "#be41be"
 CANARIES = (SECRET, COLOUR)
+LARGE = 4_000_000
 
 TEXT_COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, NULL), nullif(a.atttypmod, -1) - 4
@@ -42,7 +44,7 @@ SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 
 
 class Rows:
-    """Which rows are a company's: those with its `tenant_id`, the company itself, and its people's accounts."""
+    """Which rows are a company's: those with its `tenant_id`, itself, and the accounts of nobody else's people."""
 
     def __init__(self, connection: psycopg.Connection[Any], company: Company) -> None:
         self.connection, self.company = connection, company
@@ -53,7 +55,10 @@ class Rows:
         if table == "tenant":
             return f"id = {self.company.id}"
         if table == "ab_user":
-            return f"id IN ({', '.join(map(str, self.company.accounts.values()))})"
+            return (
+                f"id IN (SELECT user_id FROM membership WHERE tenant_id = {self.company.id})"
+                f" AND id NOT IN (SELECT user_id FROM membership WHERE tenant_id <> {self.company.id})"
+            )
         return f"tenant_id = {self.company.id}" if table in self.tables else None
 
     def ids(self) -> dict[str, list[int]]:
@@ -74,6 +79,13 @@ class Rows:
 
     def _column(self, query: str) -> list[Any]:
         return [row[0] for row in self.connection.execute(query)]
+
+
+def leap(database: Database) -> None:
+    """From here on all rows get ids that no row had before, in any table."""
+    with database.connect() as connection:
+        for (name,) in connection.execute("SELECT oid::regclass FROM pg_class WHERE relkind = 'S'").fetchall():
+            connection.execute("SELECT setval(%s, %s)", [name, LARGE])
 
 
 def fill(app: Flask, company: Company) -> dict[str, str]:
@@ -114,7 +126,7 @@ def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[An
             actor=f"u:{user_id}", route="POST /x", key=word, body_hash=b"x" * 32, status=201, answer={}, made_at=now
         ),
         Outbox(
-            event_id=secrets.token_hex(16), handler=f"test.{word}", name="x", payload={}, status=DEAD, attempts=8,
+            event_id=uuid.uuid4(), handler=f"test.{word}", name="x", payload={}, status=DEAD, attempts=8,
             announced_at=now, due_at=later, last_error="gave up",
         ),
         MockMailMessage(
@@ -131,7 +143,7 @@ def _hashed(token: str) -> bytes:
 def plant(database: Database, company: Company, *, keep: str) -> set[str]:
     """Put a canary into every text of the company's rows; returns the columns whose constraints refuse one.
 
-    The account of the role `keep` stays what it is, so that somebody can still sign in.
+    The account with the address `keep` stays what it is, so that somebody can still sign in.
     """
     refused = set()
     with database.connect() as connection:
@@ -143,7 +155,7 @@ def plant(database: Database, company: Company, *, keep: str) -> set[str]:
             if where is None or (table, column) == ("ab_user", "password"):
                 continue
             if table == "ab_user":
-                where += f" AND id <> {company.accounts[keep]}"
+                where += f" AND email <> '{keep}'"
             if not _plant(connection, table, column, kind, length or 300, where):
                 refused.add(f"{table}.{column}")
     return refused
@@ -153,8 +165,9 @@ def _plant(
     connection: psycopg.Connection[Any], table: str, column: str, kind: str, length: int, where: str
 ) -> bool:
     """Small letters where capitals are refused; False where both are."""
+    place = f"{table}-{column}".replace("_", "-")
     for word in ("CANARY-BERT", "canary-bert"):
-        text = f"right('{word}-{table}-{column}-' || id || '{SECRET}', {length})"
+        text = f"right('{word}-{place}-' || id || '{SECRET}', {length})"
         value = {
             "jsonb": f"{column} || jsonb_build_object('canary', jsonb_build_array({text}, {text}))",
             "text[]": f"array_append({column}, {text})",

@@ -1,4 +1,4 @@
-"""A small world for tests: an operator, two companies with a person in each role, and browsers to act as them."""
+"""A small world for tests: an operator, two companies with a person in each role, and browsers."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def drain(app: Flask) -> int:
         while claims := claim(BATCH):
             for row in claims:
                 if wiring().handlers[row.handler].queue:
-                    deliver_outside(row.id, str(row.lease))
+                    deliver_outside(row.id, row.attempts)
                 else:
                     deliver_together(row.tenant_id, [row])
             count += len(claims)

@@ -91,7 +91,7 @@ class Pages:
             direction = args.order[1] if name == args.order[0] else None
             sort = f"-{name}" if direction == "asc" else name
             url = args.link(sort=sort, page=None) if name in (self.entry.sortable or ()) else None
-            found.append(Column(name, self.entry.label_of(name), url, direction))
+            found.append(Column(name, str(self.entry.label_of(name)), url, direction))
         return found
 
     def _row(self, row: Any, entry: AdminEntry, *, selectable: bool = False) -> Row:
@@ -163,7 +163,7 @@ class Pages:
             .limit(RELATED + 1)
         )
         rows = list(db.session.scalars(query))
-        columns = [Column(name, entry.label_of(name)) for name in entry.columns]
+        columns = [Column(name, str(entry.label_of(name))) for name in entry.columns]
         more = f"{entry.url}/?{related.column}={row.id}" if related.column in entry.filters else None
         shown = [self._row(item, entry) for item in rows[:RELATED]]
         return RelatedList(related.title, columns, shown, len(rows), more if len(rows) > RELATED else None)

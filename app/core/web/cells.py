@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from flask_babel import format_date, format_datetime, format_decimal, format_time
+from babel import Locale
+from babel.dates import DateTimePattern, parse_pattern
+from flask_babel import format_date, format_decimal, get_locale, get_timezone
 from flask_babel import gettext as _
 
 from app.core.rights import READ
@@ -19,9 +22,17 @@ NOTHING = Cell("secondary", "–")
 MAX_TEXT = 300
 
 
+@cache
+def _pattern(locale: Locale) -> DateTimePattern:
+    """Date of middle length and time to the minute, as one pattern per language."""
+    date, time = locale.date_formats["medium"].pattern, locale.time_formats["short"].pattern
+    return parse_pattern(str(locale.datetime_formats["medium"]).format(time, date))
+
+
 def moment(value: dt.datetime) -> str:
     """A date and time to the minute, in the viewer's zone and language."""
-    return f"{format_date(value, 'medium')}, {format_time(value, 'short')}"
+    locale = get_locale() or Locale("en")
+    return str(_pattern(locale).apply(value.astimezone(get_timezone()), locale))
 
 
 def value_of(row: Any, column: str) -> Any:
@@ -39,7 +50,9 @@ class Cells:
 
     def __init__(self, entry: AdminEntry, registry: Registry, viewer: Viewer, surface: str) -> None:
         self.entry = entry
-        self._choices = {name: dict(entry.choices_of(name) or ()) for name in entry.choices}
+        self._choices = {
+            name: {key: str(label) for key, label in entry.choices_of(name) or ()} for name in entry.choices
+        }
         self._links = {
             model: target.url
             for model, target in registry.by_model.items()
@@ -64,7 +77,7 @@ class Cells:
         if isinstance(value, bool):
             return Cell("bool", _("Yes") if value else _("No"), tone="success" if value else "secondary")
         if isinstance(value, dt.datetime):
-            return Cell("datetime", moment(value), title=format_datetime(value, "full"))
+            return Cell("datetime", moment(value), title=value.isoformat(" ", "seconds"))
         if isinstance(value, dt.date):
             return Cell("date", format_date(value, "medium"))
         if isinstance(value, int | float):

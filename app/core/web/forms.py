@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
+from wtforms.fields.choices import Choice
 from wtforms.validators import StopValidation
 
 from app.core.errors import DomainError
@@ -146,14 +147,14 @@ class RelatedField(SelectFieldBase):
         if self.data is None and not self.optional and not self.errors:
             raise ValidationError(_("Please choose one."))
 
-    def iter_choices(self) -> Iterator[tuple[str, str, bool, dict[str, Any]]]:
+    def iter_choices(self) -> Iterator[Choice]:
         rows = list(self.options(""))[:MAX_OPTIONS]
         if self.data is not None and all(row.id != self.data.id for row in rows):
             rows.insert(0, self.data)
         if self.optional or self.data is None:
-            yield ("", "" if self.optional else _("Please choose"), self.data is None, {})
+            yield Choice("", "" if self.optional else _("Please choose"), self.data is None, {})
         for row in rows:
-            yield (str(row.id), str(row), self.data is not None and row.id == self.data.id, {})
+            yield Choice(str(row.id), str(row), self.data is not None and row.id == self.data.id, {})
 
     def has_groups(self) -> bool:
         return False

@@ -87,7 +87,7 @@ class ProveForm(Form):
 
 class ProfileForm(Form):
     full_name = StringField(_l("Name"), [InputRequired(NEEDED), Length(max=64)], filters=[strip])
-    locale = SelectField(_l("Language"), choices=[("", _l("As the site")), *choices.LOCALES])
+    locale = SelectField(_l("Language"), choices=lambda: [("", _l("As the site")), *choices.LOCALES])
     timezone = SelectField(
         _l("Time zone"),
         choices=lambda: [("", _l("As the site")), *choices.timezones()],

@@ -32,6 +32,6 @@ class BrandForm(Form):
     locale = SelectField(
         _l("Language"),
         [InputRequired(NEEDED)],
-        choices=choices.LOCALES,
+        choices=lambda: choices.LOCALES,
         description=_l("For visitors whose browser asks for none that we speak."),
     )

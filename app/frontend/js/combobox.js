@@ -1,5 +1,5 @@
-// Turns <select data-options-url> into a combobox (WAI-ARIA "combobox with list popup"). The select stays in the
-// form and keeps the value, so nothing changes for the server, and without script the select itself works.
+// Turns <select data-options-url> into a combobox (WAI-ARIA "combobox with list popup"). The select stays in
+// the form and keeps the value: nothing changes for the server, and without script the select itself works.
 
 const WAIT = 200;
 // The values that mean "nothing chosen" (the second one is WTForms' word for it).
@@ -23,6 +23,7 @@ class Combobox {
     this.input = element("input", { type: "text", class: "form-control", role: "combobox" });
     set(this.input, { autocomplete: "off", spellcheck: "false" });
     this.list = element("ul", { class: "wm-combobox-list", role: "listbox", id: `${id}-list`, hidden: "" });
+    this.list.tabIndex = -1; // browsers let Tab stop at whatever scrolls; here it must leave the field
     this.status = element("div", { class: "visually-hidden", role: "status" });
     const label = document.querySelector(`label[for="${CSS.escape(this.select.id)}"]`);
     for (const name of ["aria-describedby", "aria-invalid", "aria-required", "placeholder"]) {

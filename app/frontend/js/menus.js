@@ -1,4 +1,4 @@
-// <details class="wm-menu"> opens by itself; here: close on Escape and outside, one at a time, turn up near the edge.
+// <details class="wm-menu"> opens by itself. Here: close on Escape and outside, one at a time, turn up near the edge.
 
 const openMenus = () => document.querySelectorAll("details.wm-menu[open]");
 

@@ -7,6 +7,7 @@ It behaves as the real one does when things go well, and fails on demand: by the
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import time
 from fnmatch import fnmatchcase
@@ -48,6 +49,12 @@ class MockMailMessage(Id, Model):
     html: Mapped[str | None] = mapped_column(Text)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     sent_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def link(self) -> str | None:
+        """The first link in the text: what its reader would follow."""
+        found = re.search(r"https?://\S+", self.text)
+        return found.group(0) if found else None
 
     def __str__(self) -> str:
         return f"{self.subject} → {self.recipient}"

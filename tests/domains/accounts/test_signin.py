@@ -47,6 +47,24 @@ def is_in(browser: Browser) -> bool:
     return status == 200
 
 
+def median_seconds(world: World, database: Database, *emails: str) -> list[float]:
+    client = world.app.test_client()
+    spent: dict[str, list[float]] = {email: [] for email in emails}
+    with database.connect() as connection:
+        for _round in range(30):
+            for email, seconds in spent.items():
+                connection.execute("DELETE FROM throttle")
+                started = time.perf_counter()
+                answer = client.post(
+                    "/api/v1/auth/token",
+                    json={"email": email, "password": "not the password"},
+                    base_url=f"http://{world.anna.host}",
+                )
+                seconds.append(time.perf_counter() - started)
+                assert answer.status_code == 401
+    return [statistics.median(seconds) for seconds in spent.values()]
+
+
 # -- Who gets in -------------------------------------------------------------------------------------------
 
 
@@ -87,21 +105,13 @@ def test_a_member_of_no_platform_role_is_refused_on_the_platform(world: World) -
 
 
 def test_an_unknown_address_takes_as_long_as_a_known_one(world: World, database: Database) -> None:
-    client = world.app.test_client()
-    spent: dict[str, list[float]] = {"manager@anna.test": [], "nobody@anna.test": []}
-    for _round in range(30):
-        for email, seconds in spent.items():
-            run(database, "DELETE FROM throttle")
-            started = time.perf_counter()
-            answer = client.post(
-                "/api/v1/auth/token",
-                json={"email": email, "password": "not the password"},
-                base_url=f"http://{world.anna.host}",
-            )
-            seconds.append(time.perf_counter() - started)
-            assert answer.status_code == 401
-    known, unknown = (statistics.median(seconds) for seconds in spent.values())
-    assert abs(known - unknown) < 0.25 * max(known, unknown), (known, unknown)
+    """60 tries, taken in turns so that the machine's other work slows both. A busy machine gets a second go;
+    without the hash for nobody the two differ by a factor of ten every time."""
+    differences = []
+    while not differences or (differences[-1] > 0.25 and len(differences) < 3):
+        known, unknown = median_seconds(world, database, "manager@anna.test", "nobody@anna.test")
+        differences.append(abs(known - unknown) / max(known, unknown))
+    assert differences[-1] <= 0.25, differences
 
 
 # -- The session and its cookie ----------------------------------------------------------------------------

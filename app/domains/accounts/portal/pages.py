@@ -42,7 +42,11 @@ def device() -> signin.Device:
 
 
 def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_SESSION_LIFE) -> None:
-    """Inside a transaction: a new session, and a cookie that carries nothing of the former one."""
+    """Inside a transaction: a new session, the end of this browser's former one, and a cookie that
+    carries nothing of it."""
+    former = session.get(SESSION_KEY)
+    if isinstance(former, str):
+        signin.end_session_of_token(former, reason="signed in anew")
     made = signin.start_session(user, kind=kind, tenant_id=site().tenant_id, device=device(), life=life)
     kept = {name: session[name] for name in ("locale", "theme") if name in session}
     session.clear()

@@ -94,6 +94,11 @@ def end_session(session_id: int, *, reason: str) -> None:
     _end(UserSession.id == session_id, reason)
 
 
+def end_session_of_token(token: str, *, reason: str) -> None:
+    """End the sign-in that a browser's token stands for, if it is one."""
+    _end(UserSession.token_hash == hashed(token), reason)
+
+
 def end_sessions_of(user_id: int, *, reason: str, but: int | None = None) -> None:
     """End all sign-ins of an account, everywhere, except one."""
     _end(UserSession.user_id == user_id, reason, but)
