@@ -47,7 +47,7 @@ check-imports: $(TOOLS)
 	@echo "-- import contracts" && $(BIN)/python -c 'import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())'
 
 check-templates: $(TOOLS)
-	@echo "-- templates" && $(BIN)/python -m djlint app --lint --check --quiet
+	@echo "-- templates" && $(BIN)/python -m djlint app --lint --quiet
 
 check-translations: $(TOOLS)
 	@echo "-- translations" && $(BIN)/python run.py translations check

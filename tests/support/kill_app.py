@@ -1,19 +1,24 @@
 """A throw-away event with a database handler and a queue handler, and the real processes that deliver it.
 
 The handlers' effects are rows. The database handler's table has no key at all: an effect that happened
-twice is two rows. Each process is started with `start(...)`, to be killed at any moment.
+twice is two rows. A third handler is careless, to show that the kills do hit. `Nursery` starts dispatchers and workers in no time, to be killed at any moment.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import psutil
 from flask import Flask
 from sqlalchemy import text
 
@@ -22,21 +27,19 @@ from app.core.db import db
 from app.core.events import Delivery, Event, Later, Wiring
 from app.core.transaction import transaction
 from app.shell.factory import create_app
-from app.shell.processes import spawn
+from app.shell.processes import PR_SET_PDEATHSIG
 from config import Settings, load_settings
 from tests.support.databases import ROOT, Database
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A kill must find the handlers at work, and more often than at the moments in between.
 HANDLER_SECONDS = 0.002
 
 TABLES = """
     CREATE TABLE kill_inside (number int NOT NULL, delivery text NOT NULL);
+    CREATE TABLE kill_careless (number int NOT NULL);
     CREATE TABLE kill_outside (delivery text PRIMARY KEY, number int NOT NULL);
     CREATE TABLE kill_try (number int NOT NULL);
-    GRANT SELECT, INSERT ON kill_inside, kill_outside, kill_try TO wm_app, wm_platform;
+    GRANT SELECT, INSERT ON kill_inside, kill_careless, kill_outside, kill_try TO wm_app, wm_platform;
 """
 
 
@@ -57,6 +60,15 @@ def inside(delivery: Delivery) -> None:
     time.sleep(HANDLER_SECONDS)
 
 
+def careless(delivery: Delivery) -> None:
+    """The control: its row is committed on a connection of its own, before the mark "delivered" is."""
+    with db.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO kill_careless VALUES (:number)"), {"number": delivery.event.number}
+        )
+    time.sleep(HANDLER_SECONDS)
+
+
 def outside(delivery: Delivery) -> None:
     """The queue handler: counts the try, then acts as a provider does that knows a delivery by its key."""
     with transaction() as session:
@@ -71,9 +83,10 @@ def outside(delivery: Delivery) -> None:
 
 
 def create_kill_app(settings: Settings) -> Flask:
-    """The application as it is, but with one event and two handlers in its wiring."""
+    """The application as it is, but with one event and its three handlers in its wiring."""
     app = create_app(settings)
-    app.extensions["wiring"] = Wiring({}, {Struck: (Later(inside), Later(outside, queue="default"))})
+    later = (Later(inside), Later(careless), Later(outside, queue="default"))
+    app.extensions["wiring"] = Wiring({}, {Struck: later})
     return app
 
 
@@ -82,24 +95,92 @@ def create_tables(database: Database) -> None:
         connection.execute(TABLES)
 
 
-def start(name: str, settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """Start the dispatcher or the worker; from the main thread only (see `spawn`)."""
+# -- The processes -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Nursery:
+    """A process that has everything imported and forks the dispatchers and workers it is asked for."""
+
+    process: subprocess.Popen[str]
+    running: dict[str, int] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        """Start the dispatcher or the worker, each in a session of its own."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{name}\n")
+        self.process.stdin.flush()
+        self.running[name] = int(self.process.stdout.readline())
+
+    def is_alive(self, name: str) -> bool:
+        return psutil.pid_exists(self.running[name])
+
+    def horses(self) -> list[psutil.Process]:
+        """What the worker has forked and is at work now."""
+        try:
+            return psutil.Process(self.running["worker"]).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal to one process and wait for its end."""
+        try:
+            process = psutil.Process(self.running[name])
+            process.send_signal(number)
+            process.wait(30)
+        except psutil.NoSuchProcess:
+            pass
+
+
+@contextmanager
+def nursery(settings: Settings, log: Path) -> Iterator[Nursery]:
+    """A nursery for these settings; with the block all that it forked ends."""
     given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
+    environment = {**os.environ, **{key: str(value) for key, value in given.items()}}
     program = "from tests.support.kill_app import main; main()"
-    return spawn(
-        [sys.executable, "-c", program, name],
-        log=log,
-        extra_environment={key: str(value) for key, value in given.items()},
-        directory=ROOT,
-    )
+    with log.open("ab") as stream, subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, text=True, cwd=ROOT, env=environment,
+    ) as process:  # fmt: skip
+        made = Nursery(process)
+        try:
+            yield made
+        finally:
+            for horse in made.horses():
+                horse.kill()
+            for name in made.running:
+                made.end(name, signal.SIGKILL)
+            process.kill()
 
 
 def main() -> None:
-    """The entry point of both processes."""
+    """The nursery's program: each line of stdin names a process to fork; its number is the answer."""
     app = create_kill_app(load_settings())
-    if sys.argv[1] == "worker":
+    nursery_id = os.getpid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the killed
+    _die_with_parent(signal.SIGKILL)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            _die_with_parent(signal.SIGKILL)
+            if os.getppid() == nursery_id:
+                _run(line.strip(), app)
+            os._exit(0)
+        print(child, flush=True)  # noqa: T201 - the answer
+
+
+def _run(name: str, app: Flask) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # RQ waits for its horses
+    if name == "worker":
         jobs.run_worker(app)
         return
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     dispatcher.run(app, stop)
+
+
+def _die_with_parent(number: signal.Signals) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)

@@ -7,16 +7,18 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.rights import READ, WRITE
 from app.core.viewer import Viewer
+from app.core.web import once
 from app.core.web.cells import Cells
-from app.core.web.entry import Action, AdminEntry, Registry
+from app.core.web.entry import Action, AdminEntry, Registry, eager_of
 from app.core.web.forms import Form
 from app.core.web.labels import DEEDS
-from app.core.web.list_args import SIZES, ListArgs
+from app.core.web.list_args import SIZES, ListArgs, relation_of
 from app.core.web.pages import (
     ActionLink,
     Column,
@@ -52,13 +54,14 @@ class Pages:
         filtered = bool(args.query or args.values)
         adds = self.writes and entry.can_add
         bulk = [a for a in self._actions() if a.bulk]
+        controls = args.controls(self.cells.links, self._names_of_chosen(args))
         return ListPage(
             title=entry.plural,
             lead=entry.lead,
             singular=entry.label,
             icon=entry.icon,
             columns=self._columns(args),
-            rows=[self._row(row, entry, selectable=bool(bulk)) for row in rows],
+            rows=[self._row(row, self.cells, selectable=bool(bulk)) for row in rows],
             count=count,
             page=args.page,
             size=args.size,
@@ -70,8 +73,8 @@ class Pages:
             searchable=bool(entry.search),
             search_url=f"{entry.url}/",
             hidden=_hidden(args),
-            filters=args.controls(),
-            active_filters=args.active(),
+            filters=controls,
+            active_filters=args.active(controls),
             clear_url=f"{entry.url}/",
             empty=self._empty(adds, filtered),
             add_url=f"{entry.url}/add" if adds else None,
@@ -85,6 +88,17 @@ class Pages:
             ],
         )
 
+    def _names_of_chosen(self, args: ListArgs) -> dict[str, str]:
+        """What the rows are called that the list is filtered by."""
+        names = {}
+        for name in args.values:
+            relation = relation_of(self.entry, name) if name in self.entry.filters else None
+            if relation is not None and relation.mapper.class_ in self.cells.links:
+                row = db.session.get(relation.mapper.class_, int(args.values[name]))
+                if row is not None:
+                    names[name] = str(row)
+        return names
+
     def _columns(self, args: ListArgs) -> list[Column]:
         found = []
         for name in self.entry.columns:
@@ -94,14 +108,11 @@ class Pages:
             found.append(Column(name, str(self.entry.label_of(name)), url, direction))
         return found
 
-    def _row(self, row: Any, entry: AdminEntry, *, selectable: bool = False) -> Row:
-        cells = self.cells if entry is self.entry else self._cells_of(entry)
+    def _row(self, row: Any, cells: Cells, *, selectable: bool = False) -> Row:
+        entry = cells.entry
         return Row(
             row.id, f"{entry.url}/{row.id}", str(row), [cells.of(row, c) for c in entry.columns], selectable
         )
-
-    def _cells_of(self, entry: AdminEntry) -> Cells:
-        return Cells(entry, self.registry, self.viewer, self.site.surface)
 
     def _empty(self, adds: bool, filtered: bool) -> Empty:
         if filtered:
@@ -159,14 +170,18 @@ class Pages:
         query = (
             select(entry.model)
             .where(getattr(entry.model, related.column) == row.id)
+            .options(*(joinedload(getattr(entry.model, name)) for name in eager_of(entry)))
             .order_by(entry.model.id.desc())
             .limit(RELATED + 1)
         )
         rows = list(db.session.scalars(query))
         columns = [Column(name, str(entry.label_of(name))) for name in entry.columns]
         more = f"{entry.url}/?{related.column}={row.id}" if related.column in entry.filters else None
-        shown = [self._row(item, entry) for item in rows[:RELATED]]
-        return RelatedList(related.title, columns, shown, len(rows), more if len(rows) > RELATED else None)
+        cells = Cells(entry, self.registry, self.viewer, self.site.surface)
+        shown = [self._row(item, cells) for item in rows[:RELATED]]
+        if len(rows) > RELATED:  # how many more there are is not asked: the list behind the link says it
+            return RelatedList(related.title, columns, shown, None, more)
+        return RelatedList(related.title, columns, shown, len(rows))
 
     def _timeline(self, row: Any) -> list[TimelineEntry]:
         """What happened to the record, newest first, for those who may read the audit trail."""
@@ -222,6 +237,7 @@ class Pages:
             groups=[(None, names)],
             submit_label=entry.add_label if row is None else _("Save"),
             cancel_url=f"{entry.url}/" if row is None else f"{entry.url}/{row.id}",
+            hidden=once.hidden() if row is None else (),
             errors=form.refusals,
         )
 
@@ -279,6 +295,7 @@ class Pages:
             columns=columns,
             errors=[(e.line, e.column, e.message) for e in errors],
             cancel_url=f"{self.entry.url}/",
+            hidden=once.hidden(),
             template_url=f"{self.entry.url}/import?template=1",
         )
 

@@ -14,6 +14,7 @@ from flask_appbuilder import ModelView, expose
 from flask_babel import gettext as _
 
 from app.core import scope
+from app.core.db import db
 from app.core.errors import DomainError, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
@@ -26,6 +27,7 @@ from app.core.web.entry import Action, AdminEntry, eager_of, registry
 from app.core.web.entry_forms import form_data, form_of
 from app.core.web.forms import Form
 from app.core.web.list_args import ListArgs
+from app.core.web.once import once
 from app.core.web.site import site
 from app.core.web.viewing import require, safe_next, to_sign_in, viewer
 
@@ -121,11 +123,10 @@ class AdminView(ModelView):
         form = self.add_form()
         if request.method == "POST" and form.validate():
             try:
-                with transaction() as session:
-                    row = self.entry.create(form_data(form), who)
-                    session.flush()
-                words = _("%(name)s was added.", name=str(row))
-                return self._saved(row, f"{words} {self.entry.next_step}".strip())
+                with transaction():
+                    made = once(who, lambda: self._create(form, who))
+                words = _("%(name)s was added.", name=made["name"])
+                return self._saved(made["id"], f"{words} {self.entry.next_step}".strip())
             except DomainError as error:
                 form.show_refusal(error)
                 return self._form_page(who, form, None), error.status
@@ -145,7 +146,7 @@ class AdminView(ModelView):
             try:
                 with transaction():
                     self.entry.update(row, form_data(form), who)
-                return self._saved(row, _("Your changes are saved."))
+                return self._saved(pk, _("Your changes are saved."))
             except DomainError as error:
                 form.show_refusal(error)
                 return self._form_page(who, form, self._row(pk)), error.status
@@ -185,7 +186,8 @@ class AdminView(ModelView):
         form = transfer.UploadForm()
         errors: Iterable[transfer.LineError] = ()
         if request.method == "POST" and form.validate():
-            outcome = transfer.import_csv(self.entry, self.add_form, form.file.data.stream, who)
+            raw = form.file.data.stream.read(transfer.MAX_IMPORT_BYTES + 1)
+            outcome = transfer.import_csv(self.entry, self.add_form, raw, who)
             if not outcome.errors:
                 flash(_("%(count)s records were imported.", count=outcome.count), "success")
                 return redirect(f"{self.entry.url}/")
@@ -220,6 +222,7 @@ class AdminView(ModelView):
         rows = self.datamodel.find_all(pks)
         if len(rows) != len(set(pks)):
             raise NotFound
+        action.check(rows)
         form = (action.form or Form)()
         errors: Sequence[str] = []
         status = 200
@@ -285,9 +288,14 @@ class AdminView(ModelView):
     def _form_page(self, who: Viewer, form: Form, row: Any) -> str:
         return render_template("admin/form.html", page=self._pages(who).form(form, row))
 
-    def _saved(self, row: Any, words: str) -> Any:
+    def _create(self, form: Form, who: Viewer) -> dict[str, Any]:
+        row = self.entry.create(form_data(form), who)
+        db.session.flush()  # what the database refuses is shown at the form, and the id is where it leads
+        return {"id": row.id, "name": str(row)}
+
+    def _saved(self, pk: int, words: str) -> Any:
         flash(words, "success")
-        return redirect(safe_next(request.args.get("next"), f"{self.entry.url}/{row.id}"))
+        return redirect(safe_next(request.args.get("next"), f"{self.entry.url}/{pk}"))
 
 
 def view_of(entry: AdminEntry) -> type[AdminView]:

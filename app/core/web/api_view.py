@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -17,8 +16,10 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
+from wtforms import BooleanField, DecimalField, Field, FloatField, IntegerField, SelectMultipleField
 
-from app.core import idempotency
+from app.core import idempotency, scope
+from app.core.db import db
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
@@ -27,13 +28,14 @@ from app.core.web.admin_data import AdminData
 from app.core.web.cells import value_of
 from app.core.web.entry import AdminEntry, eager_of
 from app.core.web.entry_forms import form_data, form_of
-from app.core.web.forms import Form
+from app.core.web.forms import Form, RelatedField, RightsField, members_of
 from app.core.web.list_args import ListArgs
 from app.core.web.site import site
 from app.core.web.viewing import require
 
 MAX_BODY = 1024 * 1024
 MAX_KEY = 200
+NUMERIC = (IntegerField, FloatField, DecimalField, RelatedField)
 
 
 class BadBody(DomainError):
@@ -127,10 +129,18 @@ class ApiView(BaseApi):
         self._offered(action.surfaces is None or site().surface in action.surfaces)
         row = self._row(pk)
         form = self._form(action.form or Form, self._body(optional=True))
+        if action.own_scope:
+            action.check([row])
+            scope.release()
+            action.run(row, form_data(form), who)
+            return jsonify(self._json(self._row(pk)))
 
         def work() -> idempotency.Answer:
+            action.check([row])  # in here: the repeat of a request that was done is no refusal
             action.run(row, form_data(form), who)
-            return 200, self._json(self._flushed(row))
+            db.session.flush()
+            db.session.refresh(row)  # a service may have written past the row
+            return 200, self._json(row)
 
         return self._once(who, work)
 
@@ -188,13 +198,11 @@ class ApiView(BaseApi):
 
     def _form(self, cls: type[Form], body: Mapping[str, Any], *, only: Any = None) -> Form:
         values: MultiDict[str, str] = MultiDict()
-        known = {name for name, _field in getattr(cls, "_unbound_fields", None) or ()} or set(
-            cls(formdata=None, meta={"csrf": False})._fields
-        )
+        known = members_of(cls)
         for name, value in body.items():
             if name not in known:
                 raise UnknownMember(field=name)
-            for text in _texts(name, value):
+            for text in _texts(name, value, known[name]):
                 values.add(name, text)
         form = cls(formdata=values, meta={"csrf": False})
         if only is not None:
@@ -243,18 +251,20 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _texts(name: str, value: Any) -> list[str]:
-    """A JSON value as a form would have sent it."""
-    if isinstance(value, bool):
-        return ["y" if value else "false"]
-    if value is None:
+def _texts(name: str, value: Any, kind: type[Field]) -> list[str]:
+    """A JSON value as a form would have sent it. Raises Invalid for a value of the wrong type."""
+    if issubclass(kind, RightsField | SelectMultipleField):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+    elif value is None:
         return [""]
-    if isinstance(value, int | float | Decimal):
-        return [str(value)]
-    if isinstance(value, str):
+    elif issubclass(kind, BooleanField):
+        if isinstance(value, bool):
+            return ["y" if value else "false"]
+    elif isinstance(value, str):
         return [value]
-    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return [str(item) for item in value]
+    elif issubclass(kind, NUMERIC) and isinstance(value, int | float) and not isinstance(value, bool):
+        return [str(value)]
     raise Invalid(_l("This kind of value does not fit here."), field=name)
 
 

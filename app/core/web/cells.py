@@ -19,7 +19,7 @@ from app.core.web.entry import AdminEntry, Registry
 from app.core.web.pages import Cell
 
 NOTHING = Cell("secondary", "–")
-MAX_TEXT = 300
+MAX_TEXT = 300  # longer text is prose: lists cut it, pages show it with its lines
 
 
 @cache
@@ -53,7 +53,7 @@ class Cells:
         self._choices = {
             name: {key: str(label) for key, label in entry.choices_of(name) or ()} for name in entry.choices
         }
-        self._links = {
+        self.links = {
             model: target.url
             for model, target in registry.by_model.items()
             if surface in target.surfaces and viewer.may(target.right(READ))
@@ -83,8 +83,8 @@ class Cells:
         if isinstance(value, int | float):
             text = str(value) if column.endswith("id") else format_decimal(value)
             return Cell("number", text)
-        if type(value) in self._links:
-            return Cell("link", str(value), url=f"{self._links[type(value)]}/{value.id}")
+        if type(value) in self.links:
+            return Cell("link", str(value), url=f"{self.links[type(value)]}/{value.id}")
         if isinstance(value, Mapping):
             return Cell("code", json.dumps(value, ensure_ascii=False, sort_keys=True)[:2000])
         if isinstance(value, Iterable) and not isinstance(value, str):
@@ -92,7 +92,9 @@ class Cells:
         text = str(value)
         if column.rsplit(".", 1)[-1] in {"email", "recipient"}:
             return Cell("email", text)
-        return Cell("text", text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…")
+        if len(text) > MAX_TEXT or "\n" in text:
+            return Cell("prose", text)
+        return Cell("text", text)
 
 
 def plain_text(cell: Cell) -> str:

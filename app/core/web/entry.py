@@ -16,6 +16,7 @@ from wtforms import Field
 
 from app.core.db import db
 from app.core.rights import ACT, READ, TENANT, VERBS, WRITE, Resource, right
+from app.core.states import MoveNotAllowed
 from app.core.viewer import Viewer
 from app.core.web.labels import LABELS
 from app.core.web.pages import Cell
@@ -58,6 +59,12 @@ class Action:
     bulk: bool = False
     leaves: bool = False
     own_scope: bool = False
+
+    def check(self, rows: Iterable[Any]) -> None:
+        """Raises MoveNotAllowed, with its name, for a row on which this makes no sense now."""
+        for row in rows:
+            if not self.when(row):
+                raise MoveNotAllowed(_l("%(name)s: this can't be done in its present state.", name=str(row)))
 
 
 @dataclass(frozen=True)

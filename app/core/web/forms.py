@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
-from wtforms.fields.choices import Choice
+from wtforms.fields.choices import Choice  # type: ignore[attr-defined]
+from wtforms.fields.core import UnboundField
 from wtforms.validators import StopValidation
 
 from app.core.errors import DomainError
@@ -55,14 +56,24 @@ class Form(FlaskForm):
             field.errors = [*field.errors, str(error)]
 
 
+def members_of(form: type[Form]) -> Mapping[str, type[Field]]:
+    """The fields of a form by name, each with its class, without making one."""
+    unbound = {name: getattr(form, name) for name in dir(form)}
+    return {name: field.field_class for name, field in unbound.items() if isinstance(field, UnboundField)}
+
+
 def no_control_characters(_form: Any, field: Field) -> None:
-    """NUL can't be stored, and other control characters have no business in a name."""
+    """NUL and halves of surrogate pairs can't be stored; other control characters have no place in a name."""
     text = field.data
     if not isinstance(text, str):
         return
     allowed = "\n\r\t" if isinstance(field.widget, widgets.TextArea) else ""
-    if any((ord(char) < 32 and char not in allowed) or ord(char) == 127 for char in text):
+    if any(_is_control(char) and char not in allowed for char in text):
         raise StopValidation(_("There are characters in here that can't be stored."))
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff"
 
 
 def strip(text: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from flask_babel import format_date, get_timezone
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Boolean, Date, DateTime, Integer, inspect
+from sqlalchemy.orm import RelationshipDirection
 
 from app.core.errors import Invalid
 from app.core.web.admin_data import AdminData, Before, Contains, From, Is, RequestFilters
@@ -22,6 +23,7 @@ from app.core.web.pages import Filter, Text
 
 SIZES = (25, 50, 100)
 MAX_PAGE = 1_000_000
+OWN = ("q", "sort", "page", "size")
 
 
 class BadQuery(Invalid):
@@ -41,12 +43,14 @@ class ListArgs:
 
     @classmethod
     def read(cls, entry: AdminEntry, args: Mapping[str, str]) -> ListArgs:
-        """Raises BadQuery for an order, page, size or filter that the entry does not know."""
+        """Raises BadQuery for all that the entry does not know: what is ignored looks as if it had worked."""
+        names = {name for column in entry.filters for name in arguments_of(entry, column)}
+        if not names.union(OWN).issuperset(args) or any("\x00" in text for text in args.values()):
+            raise BadQuery
         sort = args.get("sort") or ""
         column, direction = (sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc")
         if sort and column not in (entry.sortable or ()):
             raise BadQuery
-        names = {kind for name in entry.filters for kind in (name, f"{name}.from", f"{name}.to")}
         values = {name: args[name].strip() for name in names if args.get(name, "").strip()}
         return cls(
             entry=entry,
@@ -113,23 +117,30 @@ class ListArgs:
             raise BadQuery
         return day
 
-    def controls(self) -> list[Filter]:
-        """The filters as form controls, with what is chosen now."""
+    def controls(self, urls: Mapping[type[Any], str], names: Mapping[str, str]) -> list[Filter]:
+        """The filters as form controls, with what is chosen now. `urls` are of the models that can be
+        chosen from; `names` say what the chosen rows are called."""
         found = []
         for name in self.entry.filters:
-            kind = kind_of(self.entry, name)
+            kind, relation = kind_of(self.entry, name), relation_of(self.entry, name)
             start = self.values.get(f"{name}.from" if kind == "date" else name, "")
             choices = list(self.entry.choices_of(name) or ())
+            options = None
             if kind == "bool":
                 choices = [("y", _("Yes")), ("n", _("No"))]
+            elif kind == "related":
+                choices = [(start, names[name])] if name in names else []
+                url = urls.get(relation.mapper.class_) if relation is not None else None
+                kind, options = ("related", f"{url}/options") if url else ("text", None)
             end = self.values.get(f"{name}.to", "")
-            found.append(Filter(name, self.entry.label_of(name), kind, choices, start, end))
+            label = self.entry.label_of(name if relation is None else relation.key)
+            found.append(Filter(name, label, kind, choices, start, end, options))
         return found
 
-    def active(self) -> list[tuple[Text, Text, str]]:
+    def active(self, controls: Sequence[Filter]) -> list[tuple[Text, Text, str]]:
         """(label, value in words, link without it) of each filter in force."""
         found: list[tuple[Text, Text, str]] = []
-        for control in self.controls():
+        for control in controls:
             names = (
                 [f"{control.name}.from", f"{control.name}.to"] if control.kind == "date" else [control.name]
             )
@@ -143,6 +154,20 @@ class ListArgs:
                         )
                     found.append((control.label, words, self.link(**{name: None, "page": None})))
         return found
+
+
+def arguments_of(entry: AdminEntry, name: str) -> tuple[str, ...]:
+    """What a filter is called in the query string: dates have two ends."""
+    return (f"{name}.from", f"{name}.to") if kind_of(entry, name) == "date" else (name,)
+
+
+def relation_of(entry: AdminEntry, name: str) -> Any:
+    """The relation whose key this column is, or None."""
+    for relation in inspect(entry.model).relationships:
+        to_one = relation.direction is RelationshipDirection.MANYTOONE
+        if to_one and relation.synchronize_pairs[0][1].key == name:
+            return relation
+    return None
 
 
 def kind_of(entry: AdminEntry, name: str) -> str:

@@ -129,7 +129,7 @@ class RelatedList:
     title: Text
     columns: Sequence[Column]
     rows: Sequence[Row]
-    count: int = 0
+    count: int | None = 0
     more_url: str | None = None
 
 
@@ -160,6 +160,7 @@ class FormPage:
     groups: Sequence[tuple[Text | None, Sequence[str]]]
     submit_label: Text
     cancel_url: str
+    hidden: Sequence[tuple[str, str]] = ()
     errors: Sequence[Text] = ()
     notice: Text | None = None
     multipart: bool = False
@@ -187,6 +188,7 @@ class ImportPage:
     errors: Sequence[tuple[int, Text, Text]]
     cancel_url: str
     template_url: str
+    hidden: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

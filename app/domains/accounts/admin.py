@@ -125,7 +125,7 @@ class InvitationEntry(AdminEntry):
     details = (*columns, "invited_by", "created_at")
     form = ("full_name", "email", "role")
     search = ("email", "person.full_name")
-    filters = ("status",)
+    filters = ("status", "person_id")
     choices = {
         "status": (("pending", _l("Open")), ("accepted", _l("Accepted")), ("withdrawn", _l("Withdrawn"))),
         "role_key": system_roles,

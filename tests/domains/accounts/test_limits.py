@@ -11,6 +11,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.core import throttle
+from app.core.db import db
 from app.domains.accounts import policies
 from config import Settings
 from tests.domains.accounts.support import later, rows, second_app
@@ -77,8 +79,10 @@ def test_an_address_is_closed_to_guessers_whatever_they_claim(world: World, data
     assert door(world.app, "someone@anna.test", "wrong", "203.0.113.7").status_code == 401
     [(key,)] = rows(database, "SELECT key FROM throttle WHERE key LIKE 'signin ip %%'")
     assert key == "signin ip 203.0.113.7"
-    for number in range(ADDRESS - 1):
-        assert by_api(world.app, f"someone-{number}@anna.test", "wrong", "203.0.113.7").status_code == 401
+    with world.app.app_context():
+        for _number in range(ADDRESS - 2):  # as the door did, without 38 slow hashes
+            throttle.hit(db.engine, key, policies.PER_ADDRESS)
+    assert door(world.app, "somebody@anna.test", "wrong", "203.0.113.7").status_code == 401
     assert_limited(door(world.app, "manager@anna.test", PASSWORD, "203.0.113.7"))
     assert door(world.app, "manager@anna.test", PASSWORD, "203.0.113.8").status_code in {200, 302}
 
@@ -98,11 +102,13 @@ def test_what_counts_as_one_address(world: World, database: Database, one: str, 
     assert hits == ([(2,)] if same else [(1,), (1,)])
 
 
-def test_the_right_password_starts_the_accounts_count_afresh(world: World) -> None:
-    for _round in range(2):
-        for _number in range(ACCOUNT - 1):
-            assert by_api(world.app, "manager@anna.test", "wrong", "203.0.113.5").status_code == 401
-        assert by_api(world.app, "manager@anna.test", PASSWORD, "203.0.113.5").status_code == 200
+def test_the_right_password_starts_the_accounts_count_afresh(world: World, database: Database) -> None:
+    count = "SELECT hits FROM throttle WHERE key LIKE 'signin account %%'"
+    for _number in range(2):
+        assert by_api(world.app, "manager@anna.test", "wrong", "203.0.113.5").status_code == 401
+    assert rows(database, count) == [(2,)]
+    assert by_api(world.app, "manager@anna.test", PASSWORD, "203.0.113.5").status_code == 200
+    assert rows(database, count) == []
 
 
 def test_guesses_at_the_same_moment_are_all_counted(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 
-from app.core.errors import DomainError
+from app.core.errors import DomainError, TooMany
 from app.core.scope import platform_scope
 from app.core.signing import LinkDead
 from app.core.transaction import transaction
@@ -163,6 +163,8 @@ def invitation(token: str) -> Any:
             _join(found, form)
             flash(_("Welcome! You are in."), "success")
             return redirect(url_for("accounts.arrive"))
+        except TooMany:
+            raise
         except DomainError as error:
             form.show_refusal(error)
             return _invitation_page(found, form, error.status)
@@ -241,6 +243,8 @@ def my_password() -> Any:
                 )
             flash(_("Your password is changed. Your other devices are signed out."), "success")
             return redirect(url_for("accounts.my_account"))
+        except TooMany:
+            raise
         except DomainError as error:
             if error.field == "password":
                 error.field = "new"
