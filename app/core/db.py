@@ -28,6 +28,7 @@ Model.metadata.naming_convention = NAMING
 __all__ = [
     "Id",
     "Model",
+    "TenantMarked",
     "TenantOwned",
     "Timestamped",
     "UtcDateTime",
@@ -73,7 +74,16 @@ class Timestamped:
     )
 
 
-class TenantOwned(Id):
+class TenantMarked:
+    """A row that names its tenant. In a tenant's scope the ORM sees those that name it, and no others.
+
+    By itself this marks rows of the platform's, such as sign-ins, which may also name no tenant at all.
+    """
+
+    tenant_id: Mapped[Any] = mapped_column(BigInteger)
+
+
+class TenantOwned(TenantMarked, Id):
     """A row of one tenant: `tenant_id`, and `UNIQUE (tenant_id, id)` as the target of composite keys.
 
     The scope filters and stamps it, PostgreSQL's row-level security does the same below, and

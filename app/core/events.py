@@ -11,7 +11,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from flask import current_app
 from sqlalchemy import insert
@@ -118,7 +118,12 @@ def from_json(name: str, payload: Mapping[str, Any]) -> Event:
     values = {}
     for field in dataclasses.fields(cls):
         if field.name in payload:
-            value = payload[field.name]
-            kind = hints[field.name]
-            values[field.name] = kind.fromisoformat(value) if kind in (dt.datetime, dt.date) else value
+            values[field.name] = _from_json(payload[field.name], hints[field.name])
     return cls(**values)
+
+
+def _from_json(value: Any, hint: Any) -> Any:
+    """A moment or a day from its text, also where it may be missing (`dt.date | None`)."""
+    kinds = {hint, *get_args(hint)}
+    kind = next((kind for kind in (dt.datetime, dt.date) if kind in kinds), None)
+    return kind.fromisoformat(value) if kind is not None and value is not None else value

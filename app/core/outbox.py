@@ -14,13 +14,13 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Id, Model, UtcDateTime
+from app.core.db import Id, Model, TenantMarked, UtcDateTime
 
 DUE, DELIVERED, DEAD = "due", "delivered", "dead"
 MAX_ATTEMPTS = 8
 
 
-class Outbox(Id, Model):
+class Outbox(TenantMarked, Id, Model):
     """A delivery. The application's role may only add rows and mark its own as delivered."""
 
     __tablename__ = "outbox"

@@ -1,6 +1,6 @@
 """The walls between tenants that stand in the application; row-level security stands below them.
 
-(a) every ORM statement on a tenant-owned model is filtered, and every flushed row stamped and
+(a) every ORM statement on a model that names its tenant is filtered, and every flushed row stamped and
 checked; (b) every transaction tells PostgreSQL its tenant, or takes the platform's role.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
-from app.core.db import ScopedSession, TenantOwned
+from app.core.db import ScopedSession, TenantMarked
 from app.core.errors import NotFound
 from app.core.scope import PlatformScope, ScopeError, TenantScope
 
@@ -29,17 +29,25 @@ def filter_statements(state: ORMExecuteState) -> None:
     if isinstance(scope, TenantScope):
         tenant_id = scope.tenant_id
         state.statement = state.statement.options(
-            with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
+            with_loader_criteria(TenantMarked, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
         )
-    elif any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
-        raise ScopeError("a tenant-owned model was queried without a scope")
+    elif any(issubclass(mapper.class_, TenantMarked) for mapper in state.all_mappers):
+        refuse(TenantMarked)
+    else:  # one may still hide in a join, a count or a subquery
+        state.statement = state.statement.options(
+            with_loader_criteria(TenantMarked, refuse, include_aliases=True)
+        )
+
+
+def refuse(_model: type[TenantMarked]) -> Any:
+    raise ScopeError("a tenant's model was queried without a scope")
 
 
 def check_rows(session: Session, _context: Any, _instances: Any) -> None:
     """Wall (a), writing: stamp new rows with the tenant; refuse a row that belongs to another."""
     scope = session.info["scope"]
     for row in (*session.new, *session.dirty, *session.deleted):
-        if not isinstance(row, TenantOwned):
+        if not isinstance(row, TenantMarked):
             continue
         if isinstance(scope, TenantScope):
             if row.tenant_id is None and row in session.new:
@@ -47,7 +55,7 @@ def check_rows(session: Session, _context: Any, _instances: Any) -> None:
             if row.tenant_id != scope.tenant_id:
                 raise NotFound
         elif scope is None:
-            raise ScopeError("a tenant-owned row was written without a scope")
+            raise ScopeError("a tenant's row was written without a scope")
 
 
 def tell_database(session: Session, _transaction: Any, connection: Any) -> None:

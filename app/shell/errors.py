@@ -111,6 +111,7 @@ def database_refused(error: DBAPIError) -> Any:
     if refusal is None:
         return fault(error)
     log.warning("the database refused outside a transaction of an edge", exc_info=error)
+    _as_visitor()  # the transaction is spent: whoever was not loaded yet can't be any more
     return refused(refusal)
 
 

@@ -9,7 +9,7 @@ from flask_login import LoginManager
 from structlog.contextvars import bind_contextvars
 
 from app.core import audit, clock
-from app.core.transaction import transaction
+from app.core.transaction import is_open, transaction
 from app.core.viewer import Viewer
 from app.core.web.site import Site
 from app.domains.accounts import queries
@@ -43,7 +43,9 @@ def load_viewer(request: Request) -> Viewer | None:
         return None
     audit.set_actor(seen.viewer.actor)
     bind_contextvars(user_id=seen.viewer.user_id)
-    if clock.machine_now() - seen.last_seen_at > SEEN_EVERY:
+    late = clock.machine_now() - seen.last_seen_at > SEEN_EVERY
+    # Not in the middle of somebody's transaction, nor where nothing may be saved; the next request will do.
+    if late and not is_open() and not g.get("csrf_failed"):
         _note_seen(seen.viewer)
     return seen.viewer
 

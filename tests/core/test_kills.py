@@ -185,7 +185,7 @@ class Run:
         return dict(self.connection.execute("SELECT status, count(*) FROM outbox GROUP BY 1").fetchall())
 
     def tally(self, table: str) -> tuple[int, int, int]:
-        """How many events have no effect, how many more than one, and how many that never happened have one."""
+        """How many events have no effect, how many more than one, how many have one but never happened."""
         found = dict(self.connection.execute(f"SELECT number, count(*) FROM {table} GROUP BY 1").fetchall())
         lost = sum(number not in found for number in range(self.events))
         doubled = sum(count > 1 for count in found.values())

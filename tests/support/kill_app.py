@@ -1,7 +1,8 @@
 """A throw-away event with a database handler and a queue handler, and the real processes that deliver it.
 
 The handlers' effects are rows. The database handler's table has no key at all: an effect that happened
-twice is two rows. A third handler is careless, to show that the kills do hit. `Nursery` starts dispatchers and workers in no time, to be killed at any moment.
+twice is two rows. A third handler is careless, to show that the kills do hit. `Nursery` starts
+dispatchers and workers in no time, to be killed at any moment.
 """
 
 from __future__ import annotations

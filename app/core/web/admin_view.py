@@ -12,6 +12,7 @@ from typing import Any
 from flask import flash, jsonify, redirect, render_template, request
 from flask_appbuilder import ModelView, expose
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from app.core import scope
 from app.core.db import db
@@ -189,7 +190,10 @@ class AdminView(ModelView):
             raw = form.file.data.stream.read(transfer.MAX_IMPORT_BYTES + 1)
             outcome = transfer.import_csv(self.entry, self.add_form, raw, who)
             if not outcome.errors:
-                flash(_("%(count)s records were imported.", count=outcome.count), "success")
+                words = ngettext(
+                    "%(num)s record was imported.", "%(num)s records were imported.", outcome.count
+                )
+                flash(words, "success")
                 return redirect(f"{self.entry.url}/")
             errors = outcome.errors
         page = self._pages(who).import_page(form, self.add_form, errors)

@@ -97,3 +97,14 @@ DEEDS = {
     "opened again": _l("opened the account again"),
     "opened by an operator": _l("opened these pages as an operator"),
 }
+
+# Why a sign-in ended, by the reason that is stored with it.
+ENDS = {
+    "signed out": _l("signed out"),
+    "signed in anew": _l("signed in anew"),
+    "ended by its owner": _l("signed out on another device"),
+    "ended in the admin": _l("signed out in the admin"),
+    "password changed": _l("password changed"),
+    "account closed": _l("account closed"),
+    "refresh token reused": _l("its key was used twice"),
+}

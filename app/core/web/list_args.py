@@ -68,8 +68,8 @@ class ListArgs:
         if own:
             parts["sort"] = ("-" if self.order[1] == "desc" else "") + self.order[0]
         parts |= {"size": self.size if self.size != SIZES[0] else None}
-        parts |= {"page": self.page if self.page > 1 else None}
-        parts |= changes
+        parts |= {"page": self.page, **changes}
+        parts["page"] = None if parts["page"] == 1 else parts["page"]
         query = urlencode({name: value for name, value in parts.items() if value not in (None, "")})
         return f"{self.entry.url}/?{query}" if query else f"{self.entry.url}/"
 

@@ -12,8 +12,9 @@ from wtforms.validators import InputRequired, Length
 from app.core.audit import AuditEntry
 from app.core.rights import ACT, PLATFORM, READ, TENANT, VERBS, WRITE, catalogue, right
 from app.core.viewer import Viewer
-from app.core.web.entry import Action, AdminEntry, Category, Related
+from app.core.web.entry import Action, AdminEntry, Category, Related, registry
 from app.core.web.forms import RightsField, strip
+from app.core.web.labels import DEEDS, ENDS
 from app.core.web.pages import Cell
 from app.core.web.viewing import on_tenant, signed_in
 from app.domains.accounts import queries
@@ -225,18 +226,30 @@ class MembershipEntry(AdminEntry):
     empty_text = _l("Invite somebody; they appear here when they accept.")
 
 
+VERB_NAMES = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
+
+
+def _rights_cell(value: Any, _row: TenantRole) -> Cell:
+    """A role's rights in words: `Invitations (Read, Write)`."""
+    found = []
+    for resource in catalogue().resources.values():
+        held = [str(VERB_NAMES[verb]) for verb in resource.verbs if right(resource.name, verb) in value]
+        if held:
+            found.append(f"{resource.label} ({', '.join(held)})")
+    return Cell("list", ", ".join(found), items=found)
+
+
 def _rights_matrix() -> list[tuple[Any, list[tuple[str, Any, bool]]]]:
     """What a role of one's own can be made of: what is administered on the tenant's host, as far as held.
     A verb that a resource does not know stays an empty cell."""
-    words = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
     held = signed_in().rights
     return [
         (
             resource.label,
             [
-                (right(resource.name, verb), words[verb], right(resource.name, verb) in held)
+                (right(resource.name, verb), VERB_NAMES[verb], right(resource.name, verb) in held)
                 if verb in resource.verbs
-                else ("", words[verb], False)
+                else ("", VERB_NAMES[verb], False)
                 for verb in VERBS
             ],
         )
@@ -253,6 +266,7 @@ class RoleEntry(AdminEntry):
     columns = ("name", "rights", "created_at")
     form = ("name", "rights")
     search = ("name",)
+    formats = {"rights": _rights_cell}
     fields = {
         "rights": lambda e: RightsField(e.label_of("rights"), matrix=_rights_matrix),
     }
@@ -327,7 +341,10 @@ class SessionEntry(AdminEntry):
     details = (*columns, "expires_at", "end_reason", "agent")
     search = ("user.email", "ip")
     filters = ("kind", "created_at")
-    choices = {"kind": (("web", _l("Browser")), ("api", _l("App")), ("visit", _l("Operator's visit")))}
+    choices = {
+        "kind": (("web", _l("Browser")), ("api", _l("App")), ("visit", _l("Operator's visit"))),
+        "end_reason": tuple(ENDS.items()),
+    }
     actions = (
         Action(
             "end",
@@ -355,6 +372,10 @@ class AuditEntryEntry(AdminEntry):
     labels = {"ip": _l("From address")}
     search = ("actor_label", "thing_label", "verb")
     filters = ("occurred_at", "thing_type")
+    choices = {
+        "verb": tuple(DEEDS.items()),
+        "thing_type": lambda: [(entry.model.__tablename__, entry.label) for entry in registry().entries],
+    }
     can_add = can_edit = can_delete = False
 
 

@@ -74,9 +74,14 @@ def _texts(*names: str) -> dict[str, str]:
         raise BadBody
     found = {name: body.get(name) for name in names}
     for name, value in found.items():
-        if not isinstance(value, str) or not value or len(value) > 5000 or "\x00" in value:
+        if not isinstance(value, str) or not value or len(value) > 5000 or not _is_storable(value):
             raise BadBody(field=name)
     return {name: str(value) for name, value in found.items()}
+
+
+def _is_storable(text: str) -> bool:
+    """JSON can spell NUL and halves of surrogate pairs; UTF-8 and PostgreSQL know neither."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _pair(pair: tokens.TokenPair) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import current_app, render_template
 from flask_babel import force_locale, format_datetime
@@ -48,7 +49,7 @@ def send_invitation(delivery: Delivery) -> None:
             person_name=str(invitation.person),
             inviter_name=_name(invitation.invited_by),
             role_label=str(role),
-            expires_text=_until(invitation.expires_at),
+            expires_text=_until(invitation.expires_at, place["timezone"]),
         )
     with transaction():
         again = queries.invitation_for_update(invitation.id)
@@ -68,7 +69,9 @@ def send_reset(delivery: Delivery) -> None:
             subject=_("Choose a new password for %(site)s", site=place["site_name"]),
             path=f"/reset/{signin.reset_token(user, delivery.event.tenant_id)}",
             person_name=user.first_name,
-            expires_text=_until(clock.machine_now() + policies.RESET_LIFE),
+            expires_text=_until(
+                clock.machine_now() + policies.RESET_LIFE, user.timezone or place["timezone"]
+            ),
         )
 
 
@@ -99,7 +102,9 @@ def send_email_confirmation(delivery: Delivery) -> None:
             subject=_("Confirm your e-mail address"),
             path=f"/verify/{signin.email_token(user, delivery.event.new_email)}",
             person_name=user.first_name,
-            expires_text=_until(clock.machine_now() + policies.EMAIL_CHANGE_LIFE),
+            expires_text=_until(
+                clock.machine_now() + policies.EMAIL_CHANGE_LIFE, user.timezone or place["timezone"]
+            ),
         )
 
 
@@ -135,6 +140,7 @@ def _place(tenant_id: int | None) -> dict[str, Any]:
             "base_url": settings.url_of(settings.BASE_DOMAIN, ""),
             "brand_color": DEFAULT_PRIMARY,
             "locale": settings.DEFAULT_LOCALE,
+            "timezone": "UTC",
         }
     tenant = tenancy.tenant(tenant_id)
     return {
@@ -142,6 +148,7 @@ def _place(tenant_id: int | None) -> dict[str, Any]:
         "base_url": settings.url_of(f"{tenant.slug}.{settings.BASE_DOMAIN}", ""),
         "brand_color": tenant.primary_color,
         "locale": tenant.locale,
+        "timezone": tenant.timezone,
     }
 
 
@@ -150,5 +157,7 @@ def _name(label: str) -> str:
     return label.split(" <", 1)[0]
 
 
-def _until(moment: dt.datetime) -> str:
-    return str(format_datetime(moment, "d MMMM y, HH:mm zzz"))
+def _until(moment: dt.datetime, zone: str) -> str:
+    """To the minute, with the zone's name; a translation may order the parts as its language does."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return str(format_datetime(local, _("d MMMM y, HH:mm zzz"), rebase=False))

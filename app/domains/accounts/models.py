@@ -22,7 +22,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
-from app.core.db import Id, Model, TenantOwned, Timestamped, UtcDateTime, owned_by_tenant, points_at, to_one
+from app.core.db import (
+    Id,
+    Model,
+    TenantMarked,
+    TenantOwned,
+    Timestamped,
+    UtcDateTime,
+    owned_by_tenant,
+    points_at,
+    to_one,
+)
 from app.core.errors import InUse, name_constraint
 from app.domains.accounts.errors import AlreadyInvited, AlreadyMember, EmailTaken, RoleInUse, RoleNameTaken
 
@@ -216,7 +226,7 @@ class Invitation(TenantOwned, Timestamped, Model):
         return self.email
 
 
-class UserSession(Id, Model):
+class UserSession(TenantMarked, Id, Model):
     """A sign-in. Its token is known to the browser or app only; ending the row ends every copy of it."""
 
     __tablename__ = "user_session"
@@ -245,7 +255,7 @@ class UserSession(Id, Model):
         return f"{self.kind} {self.created_at:%Y-%m-%d %H:%M}"
 
 
-class RefreshToken(Id, Model):
+class RefreshToken(TenantMarked, Id, Model):
     """One link of a sign-in's chain of refresh tokens; only its hash is kept."""
 
     __tablename__ = "refresh_token"
@@ -261,7 +271,7 @@ class RefreshToken(Id, Model):
     used_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 
-class HandoverTicket(Id, Model):
+class HandoverTicket(TenantMarked, Id, Model):
     """Lets an operator who is signed in on the platform into one tenant's host: once, for 30 seconds."""
 
     __tablename__ = "handover_ticket"

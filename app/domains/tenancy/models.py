@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, String,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.db import Id, Model, Timestamped, UtcDateTime
+from app.core.db import Id, Model, TenantMarked, Timestamped, UtcDateTime
 from app.core.errors import InUse, name_constraint
 from app.domains.tenancy.errors import HostTaken, SlugTaken
 
@@ -77,7 +77,7 @@ class Tenant(Id, Timestamped, Model):
         return self.name
 
 
-class TenantDomain(Id, Timestamped, Model):
+class TenantDomain(TenantMarked, Id, Timestamped, Model):
     """A host name of a tenant's own, beside `<slug>.<base domain>`. Allow-listed by the operator."""
 
     __tablename__ = "tenant_domain"

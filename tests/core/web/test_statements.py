@@ -8,6 +8,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.core.db import db
+from app.core.scope import platform_scope, tenant_scope
+from app.core.transaction import transaction
 from app.core.web.entry import registry
 from tests.support.entries import SAMPLES, SLUGS, browser, make, unique
 from tests.support.golden import assert_golden
@@ -81,9 +83,24 @@ def test_statements_of_each_page(world: World, slug: str) -> None:
     assert_golden(f"statements/{slug}.txt", "\n".join(f"{number:3}  {what}" for what, number in costs))
 
 
-def _row(world: World, slug: str, pk: int) -> object:
-    from app.core.scope import platform_scope
+def test_related_lists_cost_the_same_for_one_row_and_for_many(world: World) -> None:
+    with world.app.app_context():
+        engine, guardians = db.engine, registry().by_slug["guardianships"]
+    manager, elder = world.manager(), world.anna.people["guardian"]
+    costs = []
+    for _ in range(2):
+        with world.app.app_context(), tenant_scope(world.anna.id), transaction() as session:
+            for _ in range(6):
+                child = SAMPLES["people"].row(session, unique())
+                session.add(guardians.model(guardian_id=elder, child_id=child.id))
+        with count_statements(engine) as seen:
+            page = manager.get(f"/admin/people/{elder}")
+        costs.append(len(seen))
+    assert page.text.count("Person zq") >= 10
+    assert costs == [7, 7], "viewer, record, history and four related lists"
 
+
+def _row(world: World, slug: str, pk: int) -> object:
     with world.app.app_context(), platform_scope("what a test has to see"):
         entry = registry().by_slug[slug]
         return db.session.get_one(entry.model, pk)

@@ -289,7 +289,6 @@ FORGERIES: dict[str, Forger] = {
     "no session": encode(sid=None),
     "a session that is not": encode(sid=987_654_321),
     "a session in words": encode(sid="1 OR 1=1"),
-    "a session beyond bigint": encode(sid=2**70),
     "a list as session": encode(sid=[1]),
     "no subject": encode(sub=None),
     "cut in the middle": cut(lambda token: token[: len(token) // 2]),
