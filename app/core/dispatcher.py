@@ -13,7 +13,6 @@ import logging
 import random
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -24,7 +23,7 @@ from sqlalchemy import case, select, update
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import bound_contextvars
 
-from app.core import clock
+from app.core import clock, jobs
 from app.core.db import db
 from app.core.events import Delivery, Later, from_json, wiring
 from app.core.outbox import DEAD, DELIVERED, DUE, MAX_ATTEMPTS, Outbox
@@ -181,10 +180,15 @@ def failed(row: Claim, error: Exception) -> None:
             .values(
                 status=DEAD if final else DUE,
                 due_at=clock.machine_now() + dt.timedelta(seconds=delay),
-                last_error=f"{type(error).__name__}: {getattr(error, 'detail', error)}"[:500],
+                last_error=f"{type(error).__name__}: {_said(error)}"[:500],
             )
             .execution_options(synchronize_session=False)
         )
+
+
+def _said(error: Exception) -> object:
+    """For the operator: a provider's own words, or the database's without the statement."""
+    return getattr(error, "orig", None) or getattr(error, "detail", None) or error
 
 
 def _handler(row: Claim) -> Later:
@@ -228,22 +232,18 @@ def _take_over(row_id: int, attempts: int) -> Claim | None:
 
 
 def _queues_without_room() -> frozenset[str]:
-    from app.core.jobs import QUEUES, queues_without_room
-
     try:
-        return queues_without_room()
+        return jobs.queues_without_room()
     except RedisError:
         log.warning("the queues are away; deliveries to the outside wait")
-        return frozenset(QUEUES)
+        return frozenset(jobs.QUEUES)
 
 
 def _enqueue(row: Claim) -> None:
-    from app.core.jobs import enqueue_delivery  # the queue is needed only where something leaves
-
     queue = _handler(row).queue
     assert queue is not None
     try:
-        enqueue_delivery(queue, row.id, row.attempts)
+        jobs.enqueue_delivery(queue, row.id, row.attempts)
     except RedisError:
         # The lease brings the row back; nothing else remembers it.
         log.warning("the queue is away; a delivery waits for its lease to run out")
@@ -257,9 +257,3 @@ def _is_away(error: OperationalError) -> bool:
 
 def _scope(tenant_id: int | None) -> Any:
     return platform_scope("deliver a platform event") if tenant_id is None else tenant_scope(tenant_id)
-
-
-def dead() -> Iterator[Outbox]:
-    """The deliveries that gave up, for the operator."""
-    with platform_scope("list dead deliveries"):
-        yield from db.session.scalars(select(Outbox).where(Outbox.status == DEAD))

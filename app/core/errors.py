@@ -6,6 +6,7 @@ what PostgreSQL refuses into the same kind, so that no text of the database reac
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from flask_babel import LazyString
@@ -87,6 +88,7 @@ def name_constraint(
     _CONSTRAINTS[constraint] = (error, field, message)
 
 
+_KEY_COLUMNS = re.compile(r"Key \(([a-z0-9_, ]+)\)=")
 _BY_SQLSTATE: dict[str, type[DomainError]] = {
     "23505": AlreadyExists,  # unique_violation
     "23503": InUse,  # foreign_key_violation
@@ -111,10 +113,20 @@ def from_database(error: DBAPIError) -> DomainError | None:
     if sqlstate == "23503" and "is not present in table" in (getattr(diag, "message_detail", None) or ""):
         return NotFound(_l("What you chose does not exist."))
     if sqlstate in _BY_SQLSTATE:
-        column = getattr(diag, "column_name", None)
-        return _BY_SQLSTATE[sqlstate](field=column)
+        return _BY_SQLSTATE[sqlstate](field=_column_of(diag, sqlstate))
     if isinstance(error, DataError) or sqlstate.startswith("22"):
         return Invalid(_l("A value is too long, too large or not readable."))
     if isinstance(error, IntegrityError):
         return Conflict()
     return None
+
+
+def _column_of(diag: Any, sqlstate: str) -> str | None:
+    """The column that a refusal is about: of a unique key the first after the tenant; checks are named for theirs."""
+    if sqlstate == "23505":
+        found = _KEY_COLUMNS.match(diag.message_detail or "")
+        names = [name for name in found.group(1).split(", ") if name != "tenant_id"] if found else []
+        return names[0] if names else None
+    if sqlstate == "23514":
+        return str(diag.constraint_name or "").removeprefix(f"ck_{diag.table_name}_") or None
+    return getattr(diag, "column_name", None)

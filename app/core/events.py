@@ -112,8 +112,10 @@ def _to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(name: str, payload: Mapping[str, Any]) -> Event:
-    """The event as it was announced; a member it has lost since is ignored."""
-    cls = wiring().events[name]
+    """The event as it was announced; a member it has lost since is ignored. Raises LookupError."""
+    cls = wiring().events.get(name)
+    if cls is None:
+        raise LookupError(f"no event {name} is wired any more")
     hints = get_type_hints(cls)
     values = {}
     for field in dataclasses.fields(cls):

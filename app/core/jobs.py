@@ -14,7 +14,6 @@ from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from structlog.contextvars import bound_contextvars
 
 from app.core.db import db
 
@@ -53,7 +52,7 @@ def enqueue_delivery(name: str, row_id: int, attempts: int) -> Job:
     """
     timeout = current_app.config["OUTBOX_LEASE_SECONDS"]
     return queue(name).enqueue_call(
-        "app.core.jobs.deliver",
+        "app.core.tasks.deliver",
         args=(row_id, attempts),
         job_id=f"delivery-{row_id}-{attempts}",
         timeout=timeout,
@@ -64,26 +63,11 @@ def enqueue_delivery(name: str, row_id: int, attempts: int) -> Job:
 
 def enqueue_tick() -> Job:
     """Have a worker look at the schedules."""
-    return queue("default").enqueue_call("app.core.jobs.tick", timeout=600, result_ttl=0, failure_ttl=3600)
+    return queue("default").enqueue_call("app.core.tasks.tick", timeout=600, result_ttl=0, failure_ttl=3600)
 
 
-def deliver(row_id: int, attempts: int) -> None:
-    """RQ's entry point for one delivery."""
-    from app.core.dispatcher import deliver_outside
-
-    with _the_app().app_context(), bound_contextvars(job=f"delivery-{row_id}"):
-        deliver_outside(row_id, attempts)
-
-
-def tick() -> None:
-    """RQ's entry point for the schedules."""
-    from app.core.schedule import run_due
-
-    with _the_app().app_context(), bound_contextvars(job="tick"):
-        run_due()
-
-
-def _the_app() -> Flask:
+def app_of_worker() -> Flask:
+    """The application of this worker, for `app.core.tasks`; raises RuntimeError in any other process."""
     if _app is None:
         raise RuntimeError("jobs run in a worker started by run_worker()")
     return _app
@@ -117,16 +101,3 @@ def run_worker(app: Flask, *, burst: bool = False) -> None:
             name=f"worker-{uuid.uuid4().hex[:12]}",
         )
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
-
-
-__all__ = [
-    "QUEUES",
-    "deliver",
-    "enqueue_delivery",
-    "enqueue_tick",
-    "queue",
-    "queues_without_room",
-    "run_worker",
-    "tick",
-    "use_app",
-]

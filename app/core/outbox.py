@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.db import Id, Model, TenantMarked, UtcDateTime
 
 DUE, DELIVERED, DEAD = "due", "delivered", "dead"
-MAX_ATTEMPTS = 8
+MAX_ATTEMPTS = 16  # over some four hours: a relay's greylisting or an evening's outage must not lose mail
 
 
 class Outbox(TenantMarked, Id, Model):

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
 from flask_babel import lazy_gettext as _l
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
+from app.core import clock
 from app.core.errors import DomainError
 
 
@@ -35,15 +36,24 @@ def derived(purpose: str) -> bytes:
 
 def sign(purpose: str, payload: Any) -> str:
     """A URL-safe token for a mail; it holds ids only and says when it was made."""
-    return URLSafeTimedSerializer(derived(f"link {purpose}"), salt=purpose).dumps(payload)
+    return _serializer(purpose).dumps(payload)
 
 
 def read(purpose: str, token: str, *, max_age: int) -> Any:
     """The payload of `sign`, at most `max_age` seconds old. Raises LinkDead."""
     try:
-        return URLSafeTimedSerializer(derived(f"link {purpose}"), salt=purpose).loads(token, max_age=max_age)
+        return _serializer(purpose).loads(token, max_age=max_age)
     except BadData:
         raise LinkDead from None
+
+
+class _MachineTime(TimestampSigner):
+    def get_timestamp(self) -> int:
+        return int(clock.machine_now().timestamp())
+
+
+def _serializer(purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(derived(f"link {purpose}"), salt=purpose, signer=_MachineTime)
 
 
 def successor(token: str) -> str:

@@ -43,7 +43,10 @@ def run(*, write: bool = False) -> int:
         GOLDEN.write_text(found)
         click.echo(f"Wrote {GOLDEN.name}.")
         return 1 if drift else 0
-    wanted = GOLDEN.read_text() if GOLDEN.exists() else ""
+    if not GOLDEN.exists():
+        click.echo("migrations/schema.txt is missing: python run.py schema --write", err=True)
+        return 1
+    wanted = GOLDEN.read_text()
     if found != wanted:
         click.echo("".join(_difference(wanted, found)), err=True)
         click.echo("The migrations make another database than migrations/schema.txt says.", err=True)

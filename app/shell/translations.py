@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSLATIONS = ROOT / "translations"
 KEYWORDS = ("_l", "lazy_gettext", "lazy_ngettext:1,2")
 NOT_OURS = ".* __pycache__ node_modules var tests"
-PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[-+ #0]*[\d.]*[a-zA-Z]")
+PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[-+ #0]*[\d.]*[a-zA-Z]|\{\w*\}")
 
 
 def check() -> int:

@@ -1,4 +1,4 @@
-"""announce(): NOW handlers at once, in the same transaction; LATER ones through the outbox, after the commit."""
+"""announce(): NOW handlers at once in its transaction, LATER ones through the outbox after its commit."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tests.support.databases import Database
 from tests.support.entries import SAMPLES, unique
 from tests.support.world import Company
 
-# Every canary ends in it, and no request ever says it. Two dots stand in no token, so none holds it by chance.
+# Every canary ends in it, and no request ever says it. No token holds two dots, so none holds it by chance.
 SECRET = "zq..jx"
 COLOUR = "#be41be"
 CANARIES = (SECRET, COLOUR)
@@ -44,7 +44,7 @@ SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 
 
 class Rows:
-    """Which rows are a company's: those with its `tenant_id`, itself, and the accounts of nobody else's people."""
+    """A company's rows: those with its `tenant_id`, itself, and the accounts of nobody else's people."""
 
     def __init__(self, connection: psycopg.Connection[Any], company: Company) -> None:
         self.connection, self.company = connection, company
@@ -84,7 +84,8 @@ class Rows:
 def leap(database: Database) -> None:
     """From here on all rows get ids that no row had before, in any table."""
     with database.connect() as connection:
-        for (name,) in connection.execute("SELECT oid::regclass FROM pg_class WHERE relkind = 'S'").fetchall():
+        sequences = connection.execute("SELECT oid::regclass FROM pg_class WHERE relkind = 'S'").fetchall()
+        for (name,) in sequences:
             connection.execute("SELECT setval(%s, %s)", [name, LARGE])
 
 
@@ -123,15 +124,16 @@ def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[An
         ),
         TenantDomain(host=f"{word}.example", note="test", activated_at=now),
         IdempotencyKey(
-            actor=f"u:{user_id}", route="POST /x", key=word, body_hash=b"x" * 32, status=201, answer={}, made_at=now
+            actor=f"u:{user_id}", route="POST /x", key=word, body_hash=b"x" * 32, status=201, answer={},
+            made_at=now,
         ),
         Outbox(
             event_id=uuid.uuid4(), handler=f"test.{word}", name="x", payload={}, status=DEAD, attempts=8,
             announced_at=now, due_at=later, last_error="gave up",
         ),
         MockMailMessage(
-            message_id=f"<{word}@test>", copies=1, recipient="x@x.test", subject="x", text="x", html="x", headers={},
-            sent_at=now,
+            message_id=f"<{word}@test>", copies=1, recipient="x@x.test", subject="x", text="x", html="x",
+            headers={}, sent_at=now,
         ),
     ]  # fmt: skip
 

@@ -12,11 +12,11 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, SmallInteger, String, Text, inspect
 from wtforms import BooleanField, DateField, Field, IntegerField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry, registry
-from app.core.web.forms import Form, LocalDateTimeField, RelatedField, strip
+from app.core.web.forms import Form, LocalDateTimeField, RelatedField, strip, within
 
 _INTEGERS = ((SmallInteger, 2**15 - 1), (BigInteger, 2**63 - 1), (Integer, 2**31 - 1))
 MAX_TEXT = 20_000
@@ -48,7 +48,7 @@ def _simple(kind: Any, validators: list[Any], label: Any, help_text: Any) -> Any
         return BooleanField(label, description=help_text)
     for number, most in _INTEGERS:
         if isinstance(kind, number):
-            limits = NumberRange(-most - 1, most, _l("This number is too large."))
+            limits = within(-most - 1, most)
             return IntegerField(label, [*validators, limits], description=help_text)
     if isinstance(kind, DateTime):
         return LocalDateTimeField(label, validators, description=help_text)

@@ -15,7 +15,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
 from wtforms.fields.choices import Choice  # type: ignore[attr-defined]
 from wtforms.fields.core import UnboundField
-from wtforms.validators import StopValidation
+from wtforms.validators import InputRequired, StopValidation
 
 from app.core.errors import DomainError
 
@@ -30,7 +30,8 @@ class Form(FlaskForm):
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
             bound = super().bind_field(form, unbound, options)
             if isinstance(bound, StringField):
-                bound.validators = [no_control_characters, *bound.validators]
+                own = (Filled(v.message) if type(v) is InputRequired else v for v in bound.validators)
+                bound.validators = [no_control_characters, *own]
             return bound
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,6 +55,25 @@ class Form(FlaskForm):
             self.refusals.append(str(error))
         else:
             field.errors = [*field.errors, str(error)]
+
+
+class Filled(InputRequired):
+    """As InputRequired, and blanks are nothing: they would be stripped after it had seen them."""
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if not isinstance(field.data, str) or not field.data.strip():
+            field.raw_data = []
+        super().__call__(form, field)
+
+
+def within(least: int, most: int) -> Callable[[Any, Field], None]:
+    """A whole number in these limits; WTForms' own NumberRange breaks on one of some hundred digits."""
+
+    def check(_form: Any, field: Field) -> None:
+        if field.data is not None and not least <= field.data <= most:
+            raise ValidationError(_("This number is too large."))
+
+    return check
 
 
 def members_of(form: type[Form]) -> Mapping[str, type[Field]]:

@@ -57,3 +57,11 @@ class RoleNameTaken(AlreadyExists):
 
 class EmailTaken(AlreadyExists):
     code, message = "email_taken", _l("This address can't be used.")
+
+
+class AlreadyConnected(AlreadyExists):
+    code, message = "already_connected", _l("These two are connected already.")
+
+
+class NotOneself(Invalid):
+    code, message = "not_oneself", _l("Nobody is their own guardian.")

@@ -34,7 +34,15 @@ from app.core.db import (
     to_one,
 )
 from app.core.errors import InUse, name_constraint
-from app.domains.accounts.errors import AlreadyInvited, AlreadyMember, EmailTaken, RoleInUse, RoleNameTaken
+from app.domains.accounts.errors import (
+    AlreadyConnected,
+    AlreadyInvited,
+    AlreadyMember,
+    EmailTaken,
+    NotOneself,
+    RoleInUse,
+    RoleNameTaken,
+)
 
 MANAGER, TUTOR, STUDENT, GUARDIAN = "manager", "tutor", "student", "guardian"
 TENANT_ROLES = (MANAGER, TUTOR, STUDENT, GUARDIAN)
@@ -293,3 +301,5 @@ name_constraint("uq_role_tenant_id_name", RoleNameTaken, field="name")
 name_constraint("fk_membership_tenant_id_role_id", RoleInUse)
 name_constraint("fk_invitation_tenant_id_role_id", RoleInUse)
 name_constraint("fk_membership_tenant_id_person_id", InUse)
+name_constraint("uq_guardianship_tenant_id_guardian_id_child_id", AlreadyConnected, field="child")
+name_constraint("ck_guardianship_not_oneself", NotOneself, field="child")

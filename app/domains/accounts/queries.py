@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import LazyString
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.orm import joinedload
 
-from app.core import clock
+from app.core import clock, scope
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.rights import PLATFORM, TENANT, catalogue
@@ -249,18 +249,17 @@ def memberships_of_user(user_id: int) -> Sequence[Membership]:
 
 
 def active_managers() -> int:
-    return int(
-        db.session.scalar(
-            select(func.count())
-            .select_from(Membership)
-            .where(Membership.role_key == MANAGER, Membership.status == ACTIVE)
-        )
-        or 0
-    )
+    """How many there are, locked until the transaction ends: two who end each other's role take turns."""
+    query = select(Membership.id).where(Membership.role_key == MANAGER, Membership.status == ACTIVE)
+    return len(db.session.scalars(query.order_by(Membership.id).with_for_update()).all())
 
 
 def tutor_seats() -> int:
-    """Tutors there are and tutors who were invited."""
+    """Tutors there are and tutors who were invited; whoever asks next waits until the transaction ends."""
+    db.session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 4))"),
+        {"mark": f"tutor seats|{scope.tenant_id()}"},
+    )
     members = (
         select(func.count())
         .select_from(Membership)

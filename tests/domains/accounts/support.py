@@ -22,7 +22,7 @@ from tests.support.world import Browser, Company, World, drain
 
 NEW_PASSWORD = "another staple battery"
 _CHANGING = re.compile(
-    r'name="csrf_token"[^>]*value="[^"]*"|nonce="[^"]*"|nonce-[\w-]+|\b[0-9a-f]{16}\b|[\w.+-]+@[\w.-]+\.test',
+    r'name="(?:csrf_token|next)"[^>]*value="[^"]*"|nonce="[^"]*"|nonce-[\w-]+|\b[0-9a-f]{16}\b|[\w.+-]+@[\w.-]+\.test',
     re.ASCII,
 )
 

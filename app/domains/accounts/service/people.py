@@ -105,8 +105,8 @@ def invite(
         expires_at=clock.machine_now() + policies.INVITATION_LIFE,
     )
     db.session.add(invitation)
-    db.session.flush()  # its id goes into the event
     note(invitation, "invited")
+    db.session.flush()  # its id goes into the event
     announce(events.PersonInvited(tenant_id=person.tenant_id, invitation_id=invitation.id))
     return invitation
 
@@ -144,6 +144,8 @@ def invitation_of_token(token: str, *, tenant_id: int) -> Invitation:
         raise LinkDead from None
     if invitation.tenant_id != tenant_id or invitation.issue != issue or invitation.status != PENDING:
         raise LinkDead
+    if invitation.expires_at <= clock.machine_now():  # a mail that went out late has a younger token
+        raise LinkDead
     return invitation
 
 
@@ -160,7 +162,7 @@ def accept(invitation: Invitation, *, full_name: str, password: str) -> Account:
         user = _new_user(invitation.email, full_name, password)
         if full_name.strip():
             person.full_name = full_name.strip()
-    elif not matches(user.password, password):
+    elif not matches(user.password, password) or not user.active:
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
         user.email_verified_at = clock.machine_now()
@@ -181,9 +183,11 @@ def accept(invitation: Invitation, *, full_name: str, password: str) -> Account:
 
 def end_membership(membership: Membership, *, by_rights: frozenset[str]) -> None:
     """Take a role away; it holds from the next request. Raises LastManager, MoreThanHeld."""
+    # All managers are locked before this one is, so that two ends of two managers can't block each other.
+    managers = queries.active_managers() if membership.role_key == MANAGER else 0
     membership = queries.membership_for_update(membership.id)
     policies.check_grant(_rights(membership), held=by_rights)
-    if membership.role_key == MANAGER and membership.status == ACTIVE and queries.active_managers() <= 1:
+    if membership.role_key == MANAGER and membership.status == ACTIVE and managers <= 1:
         raise LastManager
     move_to(membership, ENDED)
     note(membership, "ended")

@@ -45,7 +45,8 @@ def hashed(token: str) -> bytes:
 
 
 def normal_email(text: str) -> str:
-    return text.strip().casefold()
+    """Lower case, not case-folded: that makes `ss` of `ß`, which is another mailbox."""
+    return text.strip().lower()
 
 
 def count_attempt(email: str, ip: str | None) -> None:
