@@ -76,11 +76,15 @@ def in_transaction() -> bool:
     return session is not None and session.in_transaction()
 
 
+def _wrote(session: Session) -> bool:
+    return bool(session.info.get("wrote") or session.new or session.dirty or session.deleted)
+
+
 def release() -> None:
     """End a clean read transaction, e.g. before a provider call; raises ScopeError if it wrote."""
     session = open_session()
     if session is not None and session.in_transaction():
-        if session.info.get("wrote") or session.new or session.dirty or session.deleted:
+        if _wrote(session):
             raise ScopeError("there are uncommitted changes in this transaction")
         session.commit()  # nothing to commit; unlike a rollback it leaves what was read readable
 
@@ -108,7 +112,14 @@ def tenant_scope(tenant_id: int) -> Iterator[None]:
 
 @contextmanager
 def platform_scope(reason: str) -> Iterator[None]:
-    """The loud exit from tenancy: work across tenants, in a session and a transaction of its own."""
+    """The loud exit from tenancy: work across tenants, in a session and a transaction of its own.
+
+    What the scope outside has merely read gives its connection back first, so that a request holds one
+    at a time; inside an edge's transaction it keeps it, with its locks.
+    """
+    outside = open_session()
+    if outside is not None and not outside.info.get("edge") and not _wrote(outside):
+        release()
     with _enter(PlatformScope(reason)):
         yield
 

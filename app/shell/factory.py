@@ -77,7 +77,9 @@ def _config(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.DATABASE_URL,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_size": settings.DATABASE_POOL_SIZE,
-            "max_overflow": settings.DATABASE_POOL_SIZE,
+            "max_overflow": max(
+                settings.DATABASE_POOL_SIZE, settings.WEB_THREADS + 8 - settings.DATABASE_POOL_SIZE
+            ),
             "pool_pre_ping": True,
             "pool_recycle": 1800,
             "pool_timeout": 5,

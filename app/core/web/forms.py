@@ -87,13 +87,14 @@ def no_control_characters(_form: Any, field: Field) -> None:
     text = field.data
     if not isinstance(text, str):
         return
-    allowed = "\n\r\t" if isinstance(field.widget, widgets.TextArea) else ""
+    allowed = "\n\r\t\u2028\u2029" if isinstance(field.widget, widgets.TextArea) else ""
     if any(_is_control(char) and char not in allowed for char in text):
         raise StopValidation(_("There are characters in here that can't be stored."))
 
 
 def _is_control(char: str) -> bool:
-    return char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff"
+    """Of C0 and C1, half of a surrogate pair, or a line's end: no mail header can hold them either."""
+    return char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029" or "\ud800" <= char <= "\udfff"
 
 
 def strip(text: str | None) -> str | None:

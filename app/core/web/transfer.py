@@ -34,6 +34,7 @@ MAX_ROWS = 100_000
 MAX_IMPORT_ROWS = 5_000
 MAX_IMPORT_BYTES = 5 * 1024 * 1024
 MAX_ERRORS = 100
+CHUNK = 100
 _FORMULA = re.compile(r"^(?=[=+\-@＝＋－＠\t\r\n])|(?<=[;\r\n])(?=[=+\-@＝＋－＠])")
 _OWN_MARK = re.compile(r"(^|(?<=[;\r\n]))'(?=[=+\-@＝＋－＠\t\r\n])")
 _NO, _YES = ("", "0", "n", "no", "false"), ("1", "y", "yes", "true", "x")
@@ -116,8 +117,8 @@ def import_csv(entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer) -> O
         with transaction() as session:
 
             def work() -> dict[str, Any]:
-                for line in lines:
-                    _import_line(entry, form, line, by, session, outcome)
+                for start in range(0, len(lines), CHUNK):
+                    _import_chunk(entry, form, lines[start : start + CHUNK], by, session, outcome)
                     if len(outcome.errors) >= MAX_ERRORS:
                         break
                 if outcome.errors:
@@ -127,6 +128,7 @@ def import_csv(entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer) -> O
             outcome.count = once(by, work, raw)["count"]
     except _Refused:
         outcome.count = 0
+        outcome.errors = sorted(outcome.errors, key=lambda error: error.line)[:MAX_ERRORS]
     except DomainError as error:
         outcome.count = 0
         outcome.errors.append(LineError(1, error.field or "", str(error)))
@@ -144,24 +146,48 @@ class _Line:
     error: str = ""
 
 
-def _import_line(
-    entry: AdminEntry, form: type[Form], line: _Line, by: Viewer, session: Session, outcome: Outcome
+def _import_chunk(
+    entry: AdminEntry,
+    form: type[Form],
+    lines: Sequence[_Line],
+    by: Viewer,
+    session: Session,
+    outcome: Outcome,
 ) -> None:
-    """One row, behind a savepoint of its own: what is refused here does not hide what is wrong below."""
+    """Rows in one go; only where the database refuses are they tried one by one, to say which are wrong."""
+    ready = [(line, bound) for line in lines if (bound := _bound(form, line, outcome)) is not None]
+    try:
+        with session.begin_nested():
+            for _at, bound in ready:
+                entry.create(form_data(bound), by)
+        outcome.count += len(ready)
+    except (DomainError, DBAPIError):
+        for line, bound in ready:
+            _import_line(entry, line, bound, by, session, outcome)
+
+
+def _bound(form: type[Form], line: _Line, outcome: Outcome) -> Form | None:
+    """The line's values in a form that is valid; None, and the errors noted, if it is not."""
     if line.error:
         outcome.errors.append(LineError(line.number, "", line.error))
-        return
+        return None
     bound = form(formdata=MultiDict(line.values), meta={"csrf": False})
     _resolve_names(bound, line.values)
-    if not bound.validate():
-        for name, messages in bound.errors.items():
-            label = str(bound[name].label.text) if name in bound else ""
-            outcome.errors.extend(LineError(line.number, label, str(message)) for message in messages)
-        return
+    if bound.validate():
+        return bound
+    for name, messages in bound.errors.items():
+        label = str(bound[name].label.text) if name in bound else ""
+        outcome.errors.extend(LineError(line.number, label, str(message)) for message in messages)
+    return None
+
+
+def _import_line(
+    entry: AdminEntry, line: _Line, bound: Form, by: Viewer, session: Session, outcome: Outcome
+) -> None:
+    """One row behind a savepoint of its own: what is refused here does not hide what is wrong below."""
     try:
         with session.begin_nested():
             entry.create(form_data(bound), by)
-        outcome.count += 1
     except (DomainError, DBAPIError) as error:
         refusal = error if isinstance(error, DomainError) else from_database(error)
         if refusal is None:

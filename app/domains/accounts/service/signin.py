@@ -172,7 +172,12 @@ def change_password(user: Account, password: str, *, tenant_id: int | None, keep
 
 
 def request_email_change(user: Account, new_email: str, *, tenant_id: int | None) -> None:
-    """Have a link mailed to the new address; nothing changes until it is followed."""
+    """Have a link mailed to the new address; nothing changes until it is followed. Above the limit no
+    mail goes out and nothing is said: a session must not become a way to flood strangers."""
+    try:
+        throttle.hit(db.engine, f"new address account {user.id}", policies.MAILS_PER_ACCOUNT)
+    except TooMany:
+        return
     announce(
         events.EmailChangeRequested(tenant_id=tenant_id, user_id=user.id, new_email=normal_email(new_email))
     )
