@@ -122,7 +122,7 @@ def from_database(error: DBAPIError) -> DomainError | None:
 
 
 def _column_of(diag: Any, sqlstate: str) -> str | None:
-    """The column that was refused: of a unique key the first after the tenant; checks are named for theirs."""
+    """The column that was refused: of a unique key the first after the tenant; a check is named for it."""
     if sqlstate == "23505":
         found = _KEY_COLUMNS.match(diag.message_detail or "")
         names = [name for name in found.group(1).split(", ") if name != "tenant_id"] if found else []

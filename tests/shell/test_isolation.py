@@ -269,7 +269,7 @@ def test_row_security_down_then_both(stage: Stage) -> None:
 
 def report(walls_: str, tally: Tally) -> None:
     """For `pytest -s`: what a walk was made of."""
-    import time; sys.stdout.write(f"\nisolation, {walls_}: {tally} {time.process_time()}\n")
+    sys.stdout.write(f"\nisolation, {walls_}: {tally}\n")
 
 
 def assert_counts(stage: Stage) -> None:

@@ -17,7 +17,9 @@ class InvitationAccepted(Event):
 
 @dataclass(frozen=True)
 class PasswordResetRequested(Event):
-    user_id: int
+    """Somebody typed this address; whether it is an account's is found out when the mail is due."""
+
+    email: str
 
 
 @dataclass(frozen=True)

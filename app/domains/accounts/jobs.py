@@ -58,8 +58,11 @@ def send_invitation(delivery: Delivery) -> None:
 
 
 def send_reset(delivery: Delivery) -> None:
-    """The link by which a forgotten password is replaced."""
-    user, place = queries.user(delivery.event.user_id), _place(delivery.event.tenant_id)
+    """The link by which a forgotten password is replaced, if the address that was typed has an account here."""
+    user = signin.user_to_reset(delivery.event.email, tenant_id=delivery.event.tenant_id)
+    if user is None:
+        return
+    place = _place(delivery.event.tenant_id)
     with force_locale(user.locale or place["locale"]):
         _send(
             delivery,

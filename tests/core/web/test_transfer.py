@@ -10,8 +10,8 @@ import time
 from html import unescape
 from typing import Any
 
-import pytest
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
 
 from app.core.rights import TENANT
 from app.core.scope import tenant_scope
@@ -19,7 +19,7 @@ from app.core.transaction import transaction
 from app.core.web.transfer import MAX_IMPORT_BYTES, MAX_IMPORT_ROWS, harmless
 from app.domains.accounts.models import Person
 from app.shell.admin import make_registry
-from tests.support.entries import browser, count_of, make, stored, with_form
+from tests.support.entries import count_of, make, stored, with_form
 from tests.support.world import Browser, World
 
 ENTRIES = {entry.slug: entry for entry in make_registry().entries}
@@ -38,8 +38,9 @@ def export(somebody: Browser, path: str) -> list[list[str]]:
 
 def send(somebody: Browser, path: str, content: bytes | str, **more: Any) -> TestResponse:
     raw = content.encode() if isinstance(content, str) else content
-    data = {"csrf_token": somebody.csrf(path), "file": (io.BytesIO(raw), "rows.csv"), **more}
-    return somebody.post_raw(path, data, content_type="multipart/form-data")
+    data = {"csrf_token": somebody.csrf(path), "file": FileStorage(io.BytesIO(raw), "rows.csv"), **more}
+    boundary, body = encode_multipart(data)
+    return somebody.post_raw(path, body, content_type=f"multipart/form-data; boundary={boundary}")
 
 
 def errors(response: TestResponse) -> list[tuple[int, str, str]]:
@@ -177,32 +178,32 @@ def test_an_export_writes_dates_for_machines_in_the_viewers_zone(world: World) -
     assert export(manager, "/admin/people/export.csv?q=zzz")[1][4] == "2026-07-02 00:30:00"
 
 
-@pytest.mark.parametrize("slug", ENTRIES)
-def test_every_entry_exports_its_columns(world: World, slug: str) -> None:
-    entry, somebody = ENTRIES[slug], browser(world, ENTRIES[slug])
-    made = make(world, entry, 3)
-    table = export(somebody, f"{entry.url}/export.csv")
-    with world.app.test_request_context():
-        assert table[0] == [str(entry.label_of(name)) for name in ("id", *entry.columns)]
-    assert set(map(str, made)) <= {row[0] for row in table[1:]}
-    assert {len(row) for row in table} == {1 + len(entry.columns)}
-    assert not any(cell.startswith(("<", "Cell(")) for row in table for cell in row)
+def test_every_entry_exports_its_columns(world: World) -> None:
+    manager, operator = world.manager(), world.operator()
+    for entry in ENTRIES.values():
+        made = make(world, entry, 2)
+        table = export(manager if TENANT in entry.surfaces else operator, f"{entry.url}/export.csv")
+        with world.app.test_request_context():
+            assert table[0] == [str(entry.label_of(name)) for name in ("id", *entry.columns)]
+        assert set(map(str, made)) <= {row[0] for row in table[1:]}, entry.slug
+        assert {len(row) for row in table} == {1 + len(entry.columns)}
+        assert not any(cell.startswith(("<", "Cell(")) for row in table for cell in row)
 
 
 # -- Import: files that are taken --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("slug", IMPORTABLE)
-def test_every_import_has_a_page_and_an_empty_file(world: World, slug: str) -> None:
-    entry, somebody = ENTRIES[slug], browser(world, ENTRIES[slug])
-    page = somebody.get(f"{entry.url}/import")
-    assert page.status_code == 200
-    template = somebody.get(f"{entry.url}/import?template=1")
-    assert template.data.startswith(b"\xef\xbb\xbf")
-    assert export(somebody, f"{entry.url}/import?template=1") == [list(entry.form)]
-    for name in entry.form:
-        assert f'rowheader">{name}</th>' in page.text
-    assert TENANT in entry.surfaces or somebody.base.endswith("//localhost:8000")
+def test_every_import_has_a_page_and_an_empty_file(world: World) -> None:
+    manager, operator = world.manager(), world.operator()
+    for entry in (ENTRIES[slug] for slug in IMPORTABLE):
+        somebody = manager if TENANT in entry.surfaces else operator
+        page = somebody.get(f"{entry.url}/import")
+        assert page.status_code == 200
+        template = somebody.get(f"{entry.url}/import?template=1")
+        assert template.data.startswith(b"\xef\xbb\xbf")
+        assert export(somebody, f"{entry.url}/import?template=1") == [list(entry.form)]
+        for name in entry.form:
+            assert f'rowheader">{name}</th>' in page.text
 
 
 def test_a_good_file(world: World) -> None:
@@ -223,22 +224,23 @@ def test_a_good_file(world: World) -> None:
     assert ada.tenant_id == world.anna.id
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        b"\xef\xbb\xbffull_name;email\r\nAda;ada@x.test\r\n",
-        b"full_name;email\nAda, Countess;ada@x.test\n",
-        b"Name,E-mail\nAda,ada@x.test\n",
-        b" NAME , e-mail \nAda,ada@x.test\n",
-        b"email,full_name\rada@x.test,Ada\r",
-        b"full_name,email\n\n  ,\nAda,ada@x.test\n,\n\n",
-        b"full_name\nAda",
-        b'"full_name","email"\n"Ada ""the"" Countess","ada@x.test"\n',
-        "full_name\nZoë Ångström 愛\n".encode(),
-    ],
+AS_SPREADSHEETS_WRITE = (
+    b"\xef\xbb\xbffull_name;email\r\nAda;ada@x.test\r\n",
+    b"full_name;email\nAda, Countess;ada@x.test\n",
+    b"Name,E-mail\nAda,ada@x.test\n",
+    b" NAME , e-mail \nAda,ada@x.test\n",
+    b"email,full_name\rada@x.test,Ada\r",
+    b"full_name,email\n\n  ,\nAda,ada@x.test\n,\n\n",
+    b"full_name\nAda",
+    b'"full_name","email"\n"Ada ""the"" Countess","ada@x.test"\n',
+    "full_name\nZoë Ångström 愛\n".encode(),
 )
-def test_files_as_spreadsheets_write_them(world: World, file: bytes) -> None:
-    assert imported(world, world.manager(), file) == 1
+
+
+def test_files_as_spreadsheets_write_them(world: World) -> None:
+    manager = world.manager()
+    for file in AS_SPREADSHEETS_WRITE:
+        assert imported(world, manager, file) == 1, file
 
 
 def test_related_rows_by_name_or_number(world: World) -> None:
@@ -327,32 +329,33 @@ def test_a_value_that_is_twice_in_the_file_is_an_error_at_its_line(world: World)
     assert [(line, column) for line, column, _text in found] == [(3, "Code")]
 
 
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        (b"", "first line"),
-        (b"\n\n", "first line"),
-        (b"full_name,email\n", "no rows"),
-        (b"full_name\n\n  \n", "no rows"),
-        (b"name,wings\nAda,2\n", "wings"),
-        (b"full_name,tenant_id\nAda,2\n", "tenant_id"),
-        (b"No.,Name\n1,Ada\n", "No."),
-        (b"full_name,full_name\nAda,Bob\n", "twice"),
-        (b"Name,full_name\nAda,Bob\n", "twice"),
-        ("full_name\nZoë\n".encode("latin-1"), "UTF-8"),
-        ("full_name\nZoë\n".encode("utf-16"), "UTF-8"),
-        (b"full_name\nA\x00da\n", "can't be stored"),
-        (b'full_name\n"Ada\nBob\n', "can't be read"),
-        (b'full_name\n"Ada"x\n', "can't be read"),
-        (b"full_name\n" + b"x" * 200_000 + b"\n", "can't be read"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "UTF-8"),
-        (b"full_name\tnotes\nAda\tx\n", "full_name"),
-    ],
+NO_SUCH_LIST = (
+    (b"", "first line"),
+    (b"\n\n", "first line"),
+    (b"full_name,email\n", "no rows"),
+    (b"full_name\n\n  \n", "no rows"),
+    (b"name,wings\nAda,2\n", "wings"),
+    (b"full_name,tenant_id\nAda,2\n", "tenant_id"),
+    (b"No.,Name\n1,Ada\n", "No."),
+    (b"full_name,full_name\nAda,Bob\n", "twice"),
+    (b"Name,full_name\nAda,Bob\n", "twice"),
+    ("full_name\nZoë\n".encode("latin-1"), "UTF-8"),
+    ("full_name\nZoë\n".encode("utf-16"), "UTF-8"),
+    (b"full_name\nA\x00da\n", "can't be stored"),
+    (b'full_name\n"Ada\nBob\n', "can't be read"),
+    (b'full_name\n"Ada"x\n', "can't be read"),
+    (b"full_name\n" + b"x" * 200_000 + b"\n", "can't be read"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(100), "UTF-8"),
+    (b"full_name\tnotes\nAda\tx\n", "full_name"),
 )
-def test_files_that_are_no_such_list(world: World, file: bytes, words: str) -> None:
-    found = refused(world, world.manager(), file)
-    assert len(found) == 1
-    assert words in found[0][2]
+
+
+def test_files_that_are_no_such_list(world: World) -> None:
+    manager = world.manager()
+    for file, words in NO_SUCH_LIST:
+        found = refused(world, manager, file)
+        assert len(found) == 1, file[:50]
+        assert words in found[0][2], file[:50]
 
 
 def test_control_characters_in_a_cell(world: World) -> None:

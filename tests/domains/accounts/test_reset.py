@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.core import log
+from app.core.db import db
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
 from app.domains.accounts import policies, queries
@@ -27,6 +28,7 @@ from tests.domains.accounts.support import (
     unchanging,
 )
 from tests.support.databases import Database
+from tests.support.statements import count_statements
 from tests.support.world import PASSWORD, PLATFORM, Browser, World, drain
 
 MANAGER = "manager@anna.test"
@@ -74,6 +76,20 @@ def test_whoever_asks_reads_the_same_and_only_members_get_a_mail(world: World, d
     assert len({unchanging(answer.text) for answer in answers}) == 1
     drain(world.app)
     assert rows(database, "SELECT recipient FROM mock_mail") == [(MANAGER,)]
+
+
+def test_asking_does_the_same_work_for_every_address(world: World) -> None:
+    """The statements are counted, not timed: known, unknown and foreign addresses cost the same."""
+    with world.app.app_context():
+        engine = db.engine
+    browser = Browser(world.app, world.anna.host)
+    token, seen = browser.csrf("/forgot/"), []
+    for email in (MANAGER, "nobody@nowhere.test", "manager@bert.test"):
+        with count_statements(engine) as statements:
+            assert browser.post_raw("/forgot/", {"email": email, "csrf_token": token}).status_code == 200
+        seen.append([statement for statement in statements if "throttle" in statement or "outbox" in statement])
+    assert len(seen[0]) == 3
+    assert seen[0] == seen[1] == seen[2]
 
 
 @pytest.mark.parametrize("email", ["x", "a@b@c", "<script>alert(1)</script>@x.test", "{{7*7}}@x.test", "x" * 320])

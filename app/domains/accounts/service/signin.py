@@ -128,17 +128,24 @@ def note_seen(session_id: int) -> None:
 def request_reset(email: str, *, tenant_id: int | None, ip: str | None) -> None:
     """Have a link mailed if there is such an account here; says nothing either way, also above the limit.
 
-    Raises TooMany per address only: a limit per account would tell which accounts there are.
+    The same work for every address, so that the time it takes tells nothing: the account is looked up
+    when the mail is to be sent. Raises TooMany per network address.
     """
     throttle.hit(db.engine, f"reset ip {throttle.network(ip)}", policies.PER_ADDRESS)
-    user = queries.user_by_email(normal_email(email))
-    if user is None or not user.active or not queries.has_place(user.id, tenant_id, user.platform_role):
-        return
+    address = normal_email(email)
     try:
-        throttle.hit(db.engine, f"reset account {user.id}", policies.MAILS_PER_ACCOUNT)
+        throttle.hit(db.engine, f"reset {_digest(address)}", policies.MAILS_PER_ACCOUNT)
     except TooMany:
         return
-    announce(events.PasswordResetRequested(tenant_id=tenant_id, user_id=user.id))
+    announce(events.PasswordResetRequested(tenant_id=tenant_id, email=address))
+
+
+def user_to_reset(email: str, *, tenant_id: int | None) -> Account | None:
+    """Who gets a link for this address in this place."""
+    user = queries.user_by_email(email)
+    if user is None or not user.active or not queries.has_place(user.id, tenant_id, user.platform_role):
+        return None
+    return user
 
 
 def reset_token(user: Account, tenant_id: int | None) -> str:
@@ -213,4 +220,8 @@ def record_visit(tenant: object, tenant_id: int) -> None:
 
 
 def _account_key(email: str) -> str:
-    return f"signin account {hashed(normal_email(email)).hex()[:32]}"
+    return f"signin account {_digest(normal_email(email))}"
+
+
+def _digest(email: str) -> str:
+    return hashed(email).hex()[:32]
