@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 from redis.exceptions import RedisError
-from sqlalchemy import DateTime, String, Text, select
+from sqlalchemy import DateTime, String, Text, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from structlog.contextvars import bound_contextvars
@@ -28,6 +28,7 @@ from app.core.transaction import transaction
 log = logging.getLogger(__name__)
 
 OVERDUE_AFTER = 3  # periods without a run, then the operator is told
+PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,27 @@ def run_due() -> list[str]:
     """Run what is due, each once, and return the names. Two callers at once never run the same one twice:
     the row stays locked while its work runs. What was missed while nothing ticked is made up by one run.
     """
-    return [item.name for item in table() if _run_if_due(item)]
+    return [item.name for item in table() if _ran(item)]
+
+
+def _ran(item: Recurring) -> bool:
+    try:
+        return _run_if_due(item)
+    except Exception:
+        log.exception("a schedule was not kept; the next tick tries again", extra={"schedule": item.name})
+        return False
 
 
 def _run_if_due(item: Recurring) -> bool:
+    now = item.now()
+    # We write one period ahead at most: the period was shortened since, or business time moved back.
+    # Twice that, since another ticker may just now have written a moment that is later than ours.
+    due = or_(Schedule.due_at <= now, Schedule.due_at > now + 2 * item.every)
     with platform_scope("tick the schedule"), transaction() as session:
+        # This transaction only holds the row while the work runs in others, however long that takes.
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         row = session.scalars(
-            select(Schedule)
-            .where(Schedule.name == item.name, Schedule.due_at <= item.now())
-            .with_for_update(skip_locked=True)
+            select(Schedule).where(Schedule.name == item.name, due).with_for_update(skip_locked=True)
         ).one_or_none()
         if row is None:
             return False
@@ -115,13 +128,26 @@ def overdue() -> list[str]:
 
 
 def run_scheduler(app: Flask, stop: threading.Event) -> None:
-    """Tick until `stop` is set. Ticks through the queue; where that is away, does the work itself."""
-    with app.app_context():
-        ensure()
+    """Tick until `stop` is set. Ticks through the queue; where that is away, does the work itself.
+
+    Survives a database that is away.
+    """
+    ensured = False
     while not stop.is_set():
-        with app.app_context():
-            try:
-                jobs.enqueue_tick()
-            except RedisError:
-                run_due()
+        try:
+            with app.app_context():
+                if not ensured:
+                    ensure()
+                    ensured = True
+                _tick()
+        except Exception:
+            log.exception("the scheduler stumbled; trying again")
+            stop.wait(PAUSE_SECONDS)
         stop.wait(app.config["SCHEDULE_TICK_SECONDS"])
+
+
+def _tick() -> None:
+    try:
+        jobs.enqueue_tick()
+    except RedisError:
+        run_due()

@@ -6,41 +6,49 @@ checked; (b) every transaction tells PostgreSQL its tenant, or takes the platfor
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import Table, TextClause, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.sql import visitors
 
-from app.core.db import ScopedSession, TenantMarked
+from app.core.db import Model, ScopedSession, TenantMarked
 from app.core.errors import NotFound
 from app.core.scope import PlatformScope, ScopeError, TenantScope
 
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
 _AS_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
 _AS_PLATFORM = text("SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)")
 
 
 def filter_statements(state: ORMExecuteState) -> None:
     """Wall (a), reading: add the tenant's criterion, or refuse a statement that has no scope."""
-    if state.is_insert or state.is_update or state.is_delete:
+    if state.is_insert or state.is_update or state.is_delete or _is_written_text(state.statement):
         state.session.info["wrote"] = True
     scope = state.session.info["scope"]
-    if isinstance(scope, PlatformScope) or not state.is_orm_statement:
-        return
-    if isinstance(scope, TenantScope):
+    if isinstance(scope, TenantScope) and state.is_orm_statement:
         tenant_id = scope.tenant_id
         state.statement = state.statement.options(
             with_loader_criteria(TenantMarked, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
         )
-    elif any(issubclass(mapper.class_, TenantMarked) for mapper in state.all_mappers):
-        refuse(TenantMarked)
-    else:  # one may still hide in a join, a count or a subquery
-        state.statement = state.statement.options(
-            with_loader_criteria(TenantMarked, refuse, include_aliases=True)
-        )
+    elif scope is None and not _marked_tables().isdisjoint(_tables_in(state.statement)):
+        raise ScopeError("a tenant's table was queried without a scope")
 
 
-def refuse(_model: type[TenantMarked]) -> Any:
-    raise ScopeError("a tenant's model was queried without a scope")
+def _is_written_text(statement: Any) -> bool:
+    return isinstance(statement, TextClause) and _WRITES.match(statement.text) is not None
+
+
+def _marked_tables() -> set[str]:
+    models = (mapper for mapper in Model.registry.mappers if issubclass(mapper.class_, TenantMarked))
+    return {mapper.local_table.name for mapper in models}
+
+
+def _tables_in(statement: Any) -> Iterator[str]:
+    """Also those in its joins, criteria and subqueries."""
+    return (part.name for part in visitors.iterate(statement) if isinstance(part, Table))
 
 
 def check_rows(session: Session, _context: Any, _instances: Any) -> None:

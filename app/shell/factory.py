@@ -17,7 +17,6 @@ from app.core import log as logs
 from app.core import outside, scope, walls
 from app.core.db import db
 from app.core.web import csrf, headers
-from app.core.web.forms import MAX_BIGINT
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.tenancy import portal as tenancy_portal
@@ -44,10 +43,9 @@ MAX_REQUEST = 16 * 1024 * 1024
 
 
 class IdConverter(IntegerConverter):
-    """A bigint key in a path; a larger number is no address of ours (404)."""
+    """A key in a path. 18 digits always fit a bigint; a longer number is no address of ours (404)."""
 
-    def __init__(self, map: object) -> None:
-        super().__init__(map, max=MAX_BIGINT)  # type: ignore[arg-type]
+    regex = r"\d{1,18}"
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -87,9 +87,9 @@ def test_asking_does_the_same_work_for_every_address(world: World) -> None:
     for email in (MANAGER, "nobody@nowhere.test", "manager@bert.test"):
         with count_statements(engine) as statements:
             assert browser.post_raw("/forgot/", {"email": email, "csrf_token": token}).status_code == 200
-        seen.append([statement for statement in statements if "throttle" in statement or "outbox" in statement])
-    assert len(seen[0]) == 3
+        seen.append(list(statements))
     assert seen[0] == seen[1] == seen[2]
+    assert any("outbox" in statement for statement in seen[0])
 
 
 @pytest.mark.parametrize("email", ["x", "a@b@c", "<script>alert(1)</script>@x.test", "{{7*7}}@x.test", "x" * 320])
