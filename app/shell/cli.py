@@ -125,13 +125,12 @@ def migrate() -> None:
     given = load_settings()
     if given.MIGRATION_DATABASE_URL:
         migrations.upgrade(given.MIGRATION_DATABASE_URL)
-        return
-    with _settings() as settings:
-        if settings.MIGRATION_DATABASE_URL:
+    elif given.DATABASE_URL:
+        click.echo("-- MIGRATION_DATABASE_URL is not set. To be run as the database's owner:", err=True)
+        click.echo(migrations.statements(given.DATABASE_URL))
+    else:
+        with _settings() as settings:
             migrations.upgrade(settings.MIGRATION_DATABASE_URL)
-            return
-    click.echo("-- MIGRATION_DATABASE_URL is not set. To be run as the database's owner:", err=True)
-    click.echo(migrations.statements(given.DATABASE_URL))
 
 
 @cli.command()

@@ -16,7 +16,7 @@ from werkzeug.routing import IntegerConverter
 from app.core import log as logs
 from app.core import outside, scope, walls
 from app.core.db import db
-from app.core.web import csrf, headers
+from app.core.web import csrf, headers, openapi
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.tenancy import portal as tenancy_portal
@@ -183,6 +183,7 @@ def _surfaces(app: Flask) -> None:
         tenancy_portal.bp,
         *ACCOUNTS,
         accounts_api.bp,
+        openapi.bp,
     ):
         app.register_blueprint(blueprint)
     errors.init_app(app)

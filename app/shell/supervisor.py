@@ -30,7 +30,7 @@ from config import Settings
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ("serve", "dispatcher", "worker", "scheduler")
 PATIENCE_SECONDS = 10.0
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 STEADY_SECONDS = 60.0  # a child that ran this long has earned a quick restart again
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_LOG_BYTES = 10_000_000

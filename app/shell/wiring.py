@@ -11,7 +11,9 @@ from app.domains.accounts import jobs as accounts_jobs
 from app.domains.tenancy import events as tenancy
 from app.domains.tenancy import jobs as tenancy_jobs
 
-NOW: dict[type[Event], tuple[Callable[[Any], None], ...]] = {}
+NOW: dict[type[Event], tuple[Callable[[Any], None], ...]] = {
+    tenancy.TenantChanged: (tenancy_jobs.forget_hosts_at_once,),
+}
 
 LATER: dict[type[Event], tuple[Later, ...]] = {
     accounts.PersonInvited: (Later(accounts_jobs.send_invitation, queue="mail"),),

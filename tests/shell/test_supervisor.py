@@ -20,7 +20,7 @@ from app.shell import supervisor
 from tests.support.databases import ROOT
 from tests.support.servers import free_port
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 PROCESSES = {"serve", "dispatcher", "worker", "scheduler"}
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
 from app.core.errors import DomainError
-from app.core.transaction import after_commit, transaction
+from app.core.transaction import transaction
 from app.core.web.csrf import keeps_text
 from app.core.web.forms import Form
 from app.core.web.pages import ActionLink, FormPage
@@ -73,7 +73,6 @@ def brand() -> Any:
                     timezone=form.timezone.data,
                     locale=form.locale.data,
                 )
-                after_commit(current_app.extensions["places"].forget)
             flash(_("Your brand is saved; every page wears it from now on."), "success")
             return redirect(url_for("tenancy.brand"))
         except DomainError as error:

@@ -121,6 +121,7 @@ class Server:
     pairs: list[Pair]
     cookie: str = ""
     bearer: str = ""
+    connections: list[http.client.HTTPConnection] = field(default_factory=list)
 
     def sign_in(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -158,6 +159,7 @@ class Server:
     def asker(self) -> Callable[[bool, str], list[int]]:
         """One connection that is kept alive."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        self.connections.append(connection)
 
         def ask(is_page: bool, query: str) -> list[int]:
             if is_page:
@@ -192,6 +194,8 @@ def server(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def check(server: Server, count: int) -> None:
     tally = race(server.pairs, count, server.asker)
+    while server.connections:
+        server.connections.pop().close()
     print(f"{tally.right} right, {len(tally.wrong)} wrong, {tally.seconds:.1f} s")  # noqa: T201
     assert tally.wrong == []
     assert tally.right == count

@@ -101,8 +101,8 @@ def test_the_visit_stands_in_the_companys_own_trail(world: World, database: Data
     label = "Olga Operator <operator@wemaster.test>"
     assert entries[1] == ("opened by an operator", world.operator_id, label, "127.0.0.1")
     assert entries[0][:2] == ("created", world.operator_id)
-    assert "opened by an operator" in world.manager().get("/admin/audit/").text
-    assert "opened by an operator" not in world.manager(world.bert).get("/admin/audit/").text
+    assert "Olga Operator" in world.manager().get("/admin/audit/").text
+    assert "Olga Operator" not in world.manager(world.bert).get("/admin/audit/").text
     assert rows(database, "SELECT tenant_id, kind FROM user_session WHERE kind = 'visit'") == [(world.anna.id, "visit")]
 
 
@@ -296,7 +296,7 @@ def test_a_suspended_company_can_be_visited_while_others_read_why(world: World) 
     assert operator.post(f"/admin/tenants/{world.anna.id}/do/suspend", reason="unpaid").status_code == 302
     for path in ("/", "/login/", "/admin/people/", "/account/", "/forgot/", "/nothing/here"):
         answer = manager.get(path)
-        assert (path, answer.status_code, answer.headers["Retry-After"]) == (path, 503, "3600")
+        assert (path, answer.status_code, answer.headers.get("Retry-After")) == (path, 503, "3600")
         assert "Anna Tutors&#39;s pages are paused" in answer.text
         assert "unpaid" not in answer.text
     headers = {"Authorization": f"Bearer {token}"}
