@@ -46,13 +46,19 @@ def complete(settings: Settings) -> tuple[dict[str, str], embedded.Servers | Non
 
 
 def secret_key(var_dir: Path) -> str:
-    """The checkout's own key, made once, so that sessions outlive a restart."""
-    file = var_dir / "secret_key"
+    """The checkout's own key, made once, so that sessions outlive a restart. Raises EmbeddedServerError."""
+    try:
+        return _kept_key(var_dir / "secret_key")
+    except OSError as error:
+        raise embedded.EmbeddedServerError(f"{error.filename}: {error.strerror}") from None
+
+
+def _kept_key(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         if len(key := file.read_text().strip()) >= 32:
             return key
         file.unlink()  # cut short, by a full disk or by hand
-    var_dir.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f"secret_key.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:

@@ -1,4 +1,4 @@
-"""transaction(): commits once, at the edge, or not at all; what the database refuses becomes a DomainError."""
+"""transaction(): commits once, at the edge, or not at all; what the database refuses is a DomainError."""
 
 from __future__ import annotations
 
@@ -181,7 +181,9 @@ REFUSALS: dict[str, tuple[type[DomainError], str | None, Callable[[Session, Worl
     ),
     "a key that points at another tenant's": (
         NotFound, None,
-        lambda s, w: s.add(Guardianship(guardian_id=w.anna.people["guardian"], child_id=w.bert.people["tutor"])),
+        lambda s, w: s.add(
+            Guardianship(guardian_id=w.anna.people["guardian"], child_id=w.bert.people["tutor"])
+        ),
     ),
     "a check": (Invalid, "full_name", lambda s, w: s.add(Person(full_name="   "))),
     "a missing value": (Invalid, "full_name", lambda s, w: s.add(Person(email="a@b.test"))),

@@ -1,4 +1,4 @@
-"""The command line: quick help, one-line refusals, statements instead of a migration that is not ours to run."""
+"""The command line: quick help, one-line refusals, statements in place of a migration it may not run."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def test_migrate_prints_what_it_may_not_run(database: Database, tmp_path: Path) 
     assert not (tmp_path / "var").exists()
 
 
-def test_commands_attach_to_running_servers_and_leave_them_running(
-    database: Database, tmp_path: Path
-) -> None:
+def test_routes_are_listed(database: Database, tmp_path: Path) -> None:
     done = run("routes", DATABASE_URL=database.app_url, REDIS_URL=database.redis_url, VAR_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert any(line.split()[:2] == ["GET", "/readyz"] for line in done.stdout.splitlines())

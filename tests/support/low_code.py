@@ -1,0 +1,168 @@
+"""A throw-away model registered with one AdminEntry, and all that comes of it, used over HTTP.
+
+Runs in a process of its own (`python -m tests.support.low_code <owner url> <app url> <redis url>`): a model
+can't be taken out of the metadata again. `tests/shell/test_low_code.py` starts it and reads what it prints.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import Any
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import String, UniqueConstraint, create_engine
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from app.core.db import Model, TenantOwned, Timestamped, db, owned_by_tenant
+from app.core.scope import platform_scope
+from app.core.web.entry import AdminEntry, Registry
+from app.domains.accounts.admin import PEOPLE
+from app.providers.mail.mock import MockMailMessage
+from app.shell import admin
+from app.shell.factory import create_app
+from config import load_settings
+from migrations import ddl
+from tests.support.world import PASSWORD, Browser, World, drain, make_company
+
+
+class Subject(TenantOwned, Timestamped, Model):
+    """What is taught."""
+
+    __tablename__ = "subject"
+
+    name: Mapped[str] = mapped_column(String(80))
+    level: Mapped[str] = mapped_column(String(20))
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return owned_by_tenant(cls, UniqueConstraint("tenant_id", "name"))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SubjectEntry(AdminEntry):
+    model = Subject
+    label, plural = _l("Subject"), _l("Subjects")
+    category, icon = PEOPLE, "list"
+    columns = ("name", "level", "created_at")
+    form = ("name", "level")
+    search = ("name",)
+    filters = ("level",)
+    choices = {"level": (("school", _l("School")), ("university", _l("University")))}
+
+
+def make_table(owner_url: str) -> None:
+    """What the model's migration would say."""
+    engine = create_engine(owner_url)
+    with engine.begin() as connection:
+        Subject.__table__.create(connection)
+        with Operations.context(MigrationContext.configure(connection)):
+            ddl.protect("subject")
+    engine.dispose()
+
+
+def story(world: World) -> dict[str, Any]:
+    """Screens, rights, menu, export, import, API, audit and walls of the throw-away model."""
+    manager, bert = world.manager(), world.manager(world.bert)
+    assert "Subjects" in manager.get("/admin/").text, "the menu does not show it"
+    assert "Nothing here yet" in manager.get("/admin/subjects/").text
+
+    made = manager.post("/admin/subjects/add", name="Latin", level="school")
+    assert made.status_code == 302, made.text
+    url = made.headers["Location"]
+    assert "Latin" in manager.get(url).text
+    assert "created this" in manager.get(url).text, "the history is not told"
+    twice = manager.post("/admin/subjects/add", name="Latin", level="school")
+    assert twice.status_code == 409, twice.status_code
+    wrong = manager.post("/admin/subjects/add", name="Greek", level="kindergarten")
+    assert wrong.status_code == 422, wrong.status_code
+    assert manager.post(f"{url}/edit", name="Latin II", level="university").status_code == 302
+    assert "Latin II" in manager.get("/admin/subjects/?q=latin&level=university").text
+    assert "Latin II" not in manager.get("/admin/subjects/?level=school").text
+
+    file = (io.BytesIO(b"name,level\nMaths,school\nPhysics,university\n"), "subjects.csv")
+    token = manager.csrf("/admin/subjects/import")
+    imported = manager.post_raw("/admin/subjects/import", {"file": file, "csrf_token": token})
+    assert imported.status_code == 302, imported.text
+    exported = manager.get("/admin/subjects/export.csv").text
+    assert all(name in exported for name in ("Latin II", "Maths", "Physics"))
+
+    assert bert.get(url).status_code == 404, "another company sees it"
+    assert "Latin" not in bert.get("/admin/subjects/").text
+    assert world.browser(world.anna.host, world.anna.email("tutor")).get(url).status_code == 403
+
+    headers = {"Authorization": f"Bearer {world.token(world.anna)}"}
+    options = {"base_url": f"http://{world.anna.host}", "headers": headers}
+    api = world.app.test_client()
+    posted = api.post("/api/v1/subjects/", json={"name": "Music", "level": "school"}, **options)
+    assert posted.status_code == 201, posted.text
+    listed = api.get("/api/v1/subjects/?sort=name", **options).json
+    assert [row["name"] for row in listed["result"]] == ["Latin II", "Maths", "Music", "Physics"]
+    foreign = {**options, "base_url": f"http://{world.bert.host}"}
+    assert api.get("/api/v1/subjects/", **foreign).status_code == 401, "a token is good on its own host only"
+    assert "/api/v1/subjects/" in api.get("/api/v1/_openapi.json", **options).json["paths"]
+
+    clerk = clerk_of(world, manager)
+    assert clerk.get("/admin/subjects/").status_code == 200
+    assert clerk.get("/admin/people/").status_code == 403
+    assert clerk.post_raw("/admin/subjects/add", {"name": "Art", "level": "school"}).status_code in {400, 403}
+    assert clerk.get("/admin/subjects/add").status_code == 403, "reading is not writing"
+    assert manager.post(f"{url}/delete").status_code == 302
+    assert manager.get(url).status_code == 404
+    return {"rows": len(listed["result"])}
+
+
+def clerk_of(world: World, manager: Browser) -> Browser:
+    """Somebody whose composed role may read subjects and invite, and nothing else."""
+    made = manager.post(
+        "/admin/roles/add", name="Clerk", rights=["subject.read", "invitation.read", "invitation.write"]
+    )
+    role_id = int(made.headers["Location"].rsplit("/", 1)[1])
+    invited = manager.post(
+        "/admin/invitations/add", full_name="Cleo Clerk", email="cleo@x.test", role=f"own:{role_id}"
+    )
+    assert invited.status_code == 302, invited.text
+    drain(world.app)
+    clerk = Browser(world.app, world.anna.host)
+    path = link_of(world, "cleo@x.test")
+    joined = clerk.post(path, full_name="Cleo Clerk", password=PASSWORD, repeat=PASSWORD)
+    assert joined.status_code == 302, joined.text
+    refused = clerk.post("/admin/invitations/add", full_name="More", email="more@x.test", role="manager")
+    assert refused.status_code == 403, "somebody granted more than they hold"
+    return clerk
+
+
+def link_of(world: World, recipient: str) -> str:
+    """The path in the mail to this recipient."""
+    with world.app.app_context(), platform_scope("read the mock's mail"):
+        mail = db.session.query(MockMailMessage).filter_by(recipient=recipient).one()
+        return "/invitation/" + str(mail.link).rsplit("/", 1)[1]
+
+
+def main() -> None:
+    owner_url, app_url, redis_url = sys.argv[1:4]
+    make_table(owner_url)
+    known = admin.make_registry
+    admin.make_registry = lambda: Registry((*known().entries, SubjectEntry()))
+    app = create_app(
+        load_settings(
+            ENVIRONMENT="test",
+            DATABASE_URL=app_url,
+            REDIS_URL=redis_url,
+            LOG_LEVEL="ERROR",
+            SECRET_KEY="t" * 40,
+        )
+    )
+    with app.app_context():
+        anna, bert = make_company("anna"), make_company("bert")
+        app.extensions["places"].forget()
+    sys.stdout.write(json.dumps(story(World(app, anna, bert, 0))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
