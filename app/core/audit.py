@@ -46,6 +46,11 @@ def set_actor(actor: Actor) -> None:
     _acting.set(actor)
 
 
+def reset_actor() -> None:
+    """At the end of a web request: the thread's next one is somebody else's."""
+    _acting.set(SYSTEM)
+
+
 @contextmanager
 def acting(actor: Actor) -> Iterator[None]:
     """For a job or a command that acts for somebody."""

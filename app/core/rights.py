@@ -43,6 +43,7 @@ class SystemRole:
     label: LazyString | str
     surface: str
     grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
 
 class Catalogue:
@@ -74,7 +75,7 @@ class Catalogue:
             for resource in self.resources.values()
             if surface in resource.surfaces
             for verb in resource.verbs
-            if verb in verbs
+            if verb in verbs and resource.name not in role.without
         )
 
 

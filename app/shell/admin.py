@@ -155,7 +155,7 @@ class SentMailEntry(_Shown):
     details = ("sent_at", "recipient", "subject", "link", "text", "copies", "message_id", "tenant_id")
     formats = {"link": lambda url, _row: Cell("link", url, url=url) if url else NOTHING}
     labels = {"link": _l("Link")}
-    api_columns = ("sent_at", "recipient", "subject", "text", "copies", "message_id")
+    api_columns = ("sent_at", "recipient", "subject", "copies", "message_id")
     search = ("recipient", "subject")
     filters = ("sent_at", "tenant_id")
 

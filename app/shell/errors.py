@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from app.core import scope
@@ -51,6 +52,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, token_expired)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, database_away)
+    app.register_error_handler(PoolTimeout, database_away)
     app.register_error_handler(DBAPIError, database_refused)
     app.register_error_handler(Exception, fault)
 
@@ -100,7 +102,7 @@ def http_error(error: HTTPException) -> Any:
     return answer(status, "http", str(_TEXTS.get(status, _TITLES.get(status, _TEXTS[400]))), headers=headers)
 
 
-def database_away(error: OperationalError) -> Any:
+def database_away(error: OperationalError | PoolTimeout) -> Any:
     log.error("the database is away", exc_info=error)
     _as_visitor()
     return answer(503, "unavailable", str(Unavailable.message), headers={"Retry-After": "5"})
@@ -153,6 +155,8 @@ def answer(
 
 
 def _ways_out(status: int) -> list[ActionLink]:
+    if not g.site.is_active:
+        return []  # every page of a suspended company says the same
     if status == 401:
         return [ActionLink("sign-in", _("Sign in"), "/login/", "user")]
     return [ActionLink("home", _("To the first page"), "/", "home")]

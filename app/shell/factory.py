@@ -13,8 +13,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
+from app.core import audit, outside, scope, walls
 from app.core import log as logs
-from app.core import outside, scope, walls
 from app.core.db import db
 from app.core.web import csrf, headers, openapi
 from app.domains.accounts import api as accounts_api
@@ -95,6 +95,8 @@ def _config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_PATH": "/",
         "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
+        # A sign-in does not grow older by being used, and what is cached publicly must carry no cookie.
+        "SESSION_REFRESH_EACH_REQUEST": False,
         "MAX_CONTENT_LENGTH": MAX_REQUEST,
         "MAX_FORM_MEMORY_SIZE": 2 * 1024 * 1024,
         "MAX_FORM_PARTS": 2000,
@@ -143,6 +145,12 @@ def _requests(app: Flask, settings: Settings) -> None:
         g.request_id = secrets.token_hex(8)
         g.started = time.perf_counter()
         bind_contextvars(request_id=g.request_id)
+        # Threads serve one request after the other: whoever the last one was must not act in this one.
+        audit.set_actor(audit.Actor("visitor", None, "Visitor", request.remote_addr))
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        audit.reset_actor()
 
     hosts.init_app(app, settings)
     identity.init_app(app)

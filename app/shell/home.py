@@ -126,7 +126,7 @@ def _manager(who: Viewer) -> HomePage:
             icon="user",
         ),
         Figure(
-            _("Sign in here"),
+            _("Can sign in"),
             _n(n.members),
             _to(who, "membership", "/admin/memberships/?status=active"),
             hint=_("roles in force"),

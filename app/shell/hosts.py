@@ -45,7 +45,8 @@ class Places:
                 return self._places[host]
         place = place_of_host(db.engine, host, slug)
         with self._lock:
-            if revision == self._revision and len(self._places) < 50_000:
+            # A host that nobody has is asked for anew: it may be somebody's a moment later.
+            if place is not None and revision == self._revision:
                 self._places[host] = place
         return place
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from sqlalchemy import select, text
 
 from app.core.db import db
@@ -17,7 +18,7 @@ from app.core.transaction import transaction
 from app.domains.accounts.models import Person
 from app.shell.factory import create_app
 from tests.support.databases import Clones, settings_for
-from tests.support.world import make_company
+from tests.support.world import Company, make_company
 
 TURNS, THREADS = 10_000, 3
 
@@ -26,11 +27,23 @@ class Interrupted(Exception):
     """Something went wrong in the middle of somebody's work."""
 
 
+def read_and_fail() -> str:
+    """A page of ours whose fault comes in the middle of a transaction, after it has read and written."""
+    seen = set(db.session.scalars(select(Person.full_name)))
+    if seen != {f"Manager {g.site.slug}"}:
+        return "a leak"
+    with transaction() as session:
+        session.add(Person(full_name="Lost"))
+        session.flush()
+        raise Interrupted
+
+
 @pytest.fixture(scope="module")
 def small_pool(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     directory: Path = tmp_path_factory.mktemp("pool")
     clone = clones.make("pool")
     app = create_app(settings_for(clone, directory, DATABASE_POOL_SIZE=2))
+    app.add_url_rule("/read-and-fail", view_func=read_and_fail)
     with app.app_context():
         db.engine.pool._max_overflow = 0
         db.engine.pool._timeout = 60  # three threads contend for two connections, and the pool is not fair
@@ -39,9 +52,13 @@ def small_pool(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iter
     app.extensions["redis"].close()
 
 
-def test_ten_thousand_turns_on_two_connections(small_pool: Flask) -> None:
+@pytest.fixture(scope="module")
+def companies(small_pool: Flask) -> list[Company]:
+    return [make_company(slug, roles=("manager",)) for slug in ("anna", "bert")]
+
+
+def test_ten_thousand_turns_on_two_connections(small_pool: Flask, companies: list[Company]) -> None:
     """Reads by ORM and by plain SQL, failures in the middle, and platform scopes in between: 0 leaks."""
-    companies = [make_company(slug, roles=("manager",)) for slug in ("anna", "bert")]
     own = {company.id: {f"Manager {company.slug}"} for company in companies}
 
     def work(seed: int) -> int:
@@ -67,8 +84,34 @@ def test_ten_thousand_turns_on_two_connections(small_pool: Flask) -> None:
 
     with ThreadPoolExecutor(THREADS) as threads:
         leaks = sum(threads.map(work, range(THREADS)))
+    sys.stdout.write(f"\n{TURNS} turns of {THREADS} threads on 2 connections: {leaks} leaks\n")
     assert leaks == 0
     assert db.engine.pool.size() == 2
     with pytest.raises(ScopeError):
         db.session.scalars(select(Person))
     db.session.remove()
+
+
+def test_requests_that_fail_in_the_middle_leave_nothing_behind(
+    small_pool: Flask, companies: list[Company]
+) -> None:
+    """A connection comes back to the pool as nobody's: no tenant, no role, no transaction."""
+
+    def ask(number: int) -> int:
+        company = companies[number % 2]
+        path = ("/read-and-fail", "/login/", "/admin/people/999")[number % 3]
+        client = small_pool.test_client()
+        return client.get(path, base_url=f"http://{company.host}").status_code
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        answers = list(threads.map(ask, range(300)))
+    assert {answers[n] for n in range(0, 300, 3)} == {500}
+    assert {answers[n] for n in range(1, 300, 3)} == {200}
+    assert {answers[n] for n in range(2, 300, 3)} == {302}
+    with db.engine.connect() as one, db.engine.connect() as other:
+        for connection in (one, other):
+            query = "SELECT current_user, coalesce(current_setting('app.tenant_id', true), '')"
+            assert tuple(connection.execute(text(query)).one()) == ("wm_app", "")
+            assert connection.scalar(text("SELECT count(*) FROM person")) == 0
+    with platform_scope("what a test has to see"):
+        assert set(db.session.scalars(select(Person.full_name))) == {"Manager anna", "Manager bert"}

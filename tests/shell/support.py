@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.core.scope import platform_scope, tenant_scope
+from app.core.transaction import transaction
 from app.domains.accounts import queries
 from app.domains.accounts.service import people, signin
 from tests.support.databases import Database
@@ -86,8 +87,6 @@ def links(world: World) -> Links:
 
 
 def _invite(by: people.Inviter) -> Any:
-    from app.core.transaction import transaction
-
     with transaction():
         return people.invite(full_name="Nora", email="nora@mail.test", choice=people.RoleChoice(key="tutor"), by=by)
 
@@ -102,11 +101,10 @@ def addresses(app: Flask, world: World, ids: Mapping[str, Sequence[int]], alive:
 def _paths(app: Flask, rule: Rule, world: World, ids: Mapping[str, Sequence[int]], alive: Links) -> Iterator[str]:
     names = sorted(rule.arguments)
     choices = [_values(app, rule, name, world, ids, alive) for name in names]
-    with app.test_request_context():
-        for values in itertools.product(*choices):
-            built = rule.build(dict(zip(names, values, strict=True)))
-            assert built is not None, rule
-            yield built[1]
+    for values in itertools.product(*choices):
+        built = rule.build(dict(zip(names, values, strict=True)))
+        assert built is not None, rule
+        yield built[1]
 
 
 def _values(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "foreign origin, JSON": {"headers": FOREIGN, "content_type": "application/json", "data": "{}"},
     "no origin, no token": {},
 }
+EVERYWHERE = ("foreign origin", "no origin, no token")
+SOME = tuple(name for name in VARIANTS if name not in EVERYWHERE)
 
 
 def body_of(world: World, address: Address, ids: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -55,12 +58,18 @@ def body_of(world: World, address: Address, ids: Mapping[str, Sequence[int]]) ->
 
 def unsafe_pages(world: World, ids: Mapping[str, Sequence[int]]) -> list[Address]:
     found = addresses(world.app, world, ids, links(world))
-    return [a for a in found if set(a.rule.methods or ()) - SAFE and not a.path.startswith("/api/")]
+    pages = [a for a in found if set(a.rule.methods or ()) - SAFE and not a.path.startswith("/api/")]
+    assert all(set(a.rule.methods or ()) - SAFE == {"POST"} for a in pages), "pages know no other unsafe method"
+    return pages
 
 
-def send(browser: Browser, method: str, path: str, body: dict[str, Any], variant: dict[str, Any]) -> TestResponse:
+def send(browser: Browser, path: str, body: dict[str, Any], variant: dict[str, Any]) -> TestResponse:
     options = {"data": body, **variant}
-    return browser.client.open(path, method=method, base_url=browser.base, **options)
+    return browser.client.post(path, base_url=browser.base, **options)
+
+
+def is_sign_in(answer: TestResponse) -> bool:
+    return answer.status_code == 302 and answer.location.startswith("/login/")
 
 
 @pytest.mark.parametrize("place", ["platform", "tenant", "visitor"])
@@ -72,23 +81,19 @@ def test_no_unsafe_page_works_without_our_own_token(world: World, database: Data
     browser = {"platform": world.operator, "tenant": world.manager}.get(place, lambda: None)()
     browser = browser or Browser(world.app, world.anna.host)
     browser.get("/login/")
-    before, wrong, counted = state(database), [], 0
+    before, wrong, turn = state(database), [], itertools.cycle(SOME)
     for address in pages:
-        for method in sorted(set(address.rule.methods or ()) - SAFE):
-            for name, variant in VARIANTS.items():
-                answer = send(browser, method, address.path, body_of(world, address, ids), variant)
-                allowed = {400, 403, 404, 405} | ({422, 302, 401} if name == "no origin, no token" else set())
-                counted += 1
-                if answer.status_code not in allowed or "signin" in answer.headers.get("Set-Cookie", ""):
-                    wrong.append((address.path, name, answer.status_code))
-        after = state(database)
-        if after != before:
-            wrong.append((address.path, "changed", changed(before, after)))
-            before = after
+        for name in (*EVERYWHERE, next(turn)):
+            answer = send(browser, address.path, body_of(world, address, ids), VARIANTS[name])
+            # Without a word of the browser on where the form stands, one that keeps its text is shown again.
+            allowed = {400, 403, 404, 405} | ({401, 409, 422} if name == "no origin, no token" else set())
+            if answer.status_code not in allowed and not is_sign_in(answer):
+                wrong.append((address.path, name, answer.status_code))
     assert wrong == []
+    assert changed(before, state(database)) == []
     if place != "visitor":
         assert browser.get("/account/").status_code == 200, "still signed in: /logout/ wants a token too"
-    print(f"{place}: {len(pages)} addresses, {counted} requests")
+    print(f"{place}: {len(pages)} addresses, {len(pages) * 3} requests")
 
 
 def test_a_token_of_another_session_is_none(world: World, database: Database) -> None:
@@ -113,7 +118,7 @@ def test_the_right_token_is_what_the_others_lacked(world: World, database: Datab
     ids, done = rows_for_all(world), []
     browsers = {"platform": world.operator(), "tenant": world.manager()}
     pages = [a for a in unsafe_pages(world, ids) if a.slug in {"people", "roles", "plans"} and "/import" not in a.path]
-    for address in pages:
+    for address in sorted(pages, key=lambda a: a.path.endswith("/delete")):
         browser = browsers["platform" if address.slug == "plans" else "tenant"]
         body, before = body_of(world, address, ids), state(database)
         answer = browser.post_raw(address.path, {**body, "csrf_token": browser.csrf("/account/")})
@@ -134,19 +139,18 @@ def test_looking_changes_nothing(world: World, database: Database, place: str) -
     browser = world.operator() if place == "platform" else world.manager()
     every = [a for a in addresses(world.app, world, ids, alive) if a.rule.endpoint not in HANDOVER]
     before, wrong = state(database), []
+    override = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "POST", "Accept": "text/html"}
     for address in every:
-        for method in ("GET", "HEAD", "OPTIONS"):
-            override = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "POST", "Accept": "text/html"}
-            answer = browser.client.open(
-                f"{address.path}?_method=DELETE&id={ids['people'][0]}", method=method, base_url=browser.base, headers=override
-            )
-            if answer.status_code >= 500:
-                wrong.append((address.path, method, answer.status_code))
-        after = state(database)
-        if after != before:
-            wrong.append((address.path, "changed", changed(before, after)))
-            before = after
+        writes = set(address.rule.methods or ()) - SAFE
+        for method in ("GET", "HEAD", "OPTIONS") if writes else ("GET",):
+            query = f"?_method=DELETE&id={ids['people'][0]}"
+            with browser.client.open(
+                address.path + query, method=method, base_url=browser.base, headers=override
+            ) as answer:
+                if answer.status_code >= 500:
+                    wrong.append((address.path, method, answer.status_code))
     assert wrong == []
+    assert changed(before, state(database)) == []
     assert len(every) > 200
     assert browser.get("/account/").status_code == 200
 

@@ -23,12 +23,14 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 
+HOSTS = {("tenant",): "company", ("platform",): "platform", ("platform", "tenant"): "both"}
 # What only tests read.
 OF_TESTS = {"UPDATE_GOLDEN"}
 
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _BACKTICKED = re.compile(r"`([^`\n]+)`")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _CLASS = re.compile(r"[A-Z][a-z]+[A-Z]\w*")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
 _FILE_ENDINGS = (".py", ".md", ".sql", ".txt", ".toml", ".json", ".mjs", ".css")
@@ -49,7 +51,7 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-# -- Files and functions --------------------------------------------------------------------------------------
+# -- Files and functions ---------------------------------------------------------------------------------
 
 
 @cache
@@ -142,7 +144,7 @@ def _modules() -> Iterator[Path]:
         yield from (path for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py")
 
 
-# -- Settings, commands, rules ----------------------------------------------------------------------------------
+# -- Settings, commands, rules ---------------------------------------------------------------------------
 
 
 def test_the_settings_are_all_explained_with_their_defaults() -> None:
@@ -158,7 +160,7 @@ def test_the_settings_are_all_explained_with_their_defaults() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_setting_is_named_that_does_not_exist(page: Path) -> None:
-    words = {word for name in names_in(page) for word in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", name)}
+    words = {word for name in names_in(page) for word in _SHOUTED.findall(name)}
     names = {word for word in words if not any(word in defined for defined in members().values())}
     assert names - set(Settings.model_fields) - OF_TESTS == set()
 
@@ -178,7 +180,7 @@ def test_the_rules_of_check_are_all_explained() -> None:
     assert [row[0] for row in rows] == [rule.name for rule in checks.RULES]
 
 
-# -- Addresses and logins -----------------------------------------------------------------------------------------
+# -- Addresses and logins --------------------------------------------------------------------------------
 
 
 def test_the_api_page_lists_what_the_api_has() -> None:
@@ -192,7 +194,7 @@ def test_the_api_page_lists_what_the_api_has() -> None:
     real = {}
     for entry in make_registry().entries:
         if entry.has_api:
-            host = "both" if len(entry.surfaces) == 2 else {"tenant": "company"}.get(*entry.surfaces, "platform")
+            host = HOSTS[tuple(sorted(entry.surfaces))]
             marks = ("yes" if can else "" for can in (entry.can_add, entry.can_edit, entry.can_delete))
             real[entry.slug] = (host, *marks, tuple(a.name for a in entry.actions if not a.leaves))
     assert listed == real
@@ -208,7 +210,7 @@ def test_the_logins_of_the_readme_are_the_demos() -> None:
         assert (url.strip("<>"), email.strip("`"), password.strip("`")) in known
 
 
-# -- Links and records --------------------------------------------------------------------------------------------
+# -- Links and records -----------------------------------------------------------------------------------
 
 
 def anchors(page: Path) -> set[str]:

@@ -62,7 +62,7 @@ class Ask:
     query: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
     names_row: bool = False
-    compare: bool = False
+    compare: bool = True
 
 
 Build = Callable[[Pick], Ask]
@@ -174,7 +174,7 @@ class Walk:
             "X-Tenant-Id": str(self.world.bert.id),
             "X-Forwarded-Host": self.world.bert.host,
             # Errors as pages for those who see pages; as problem JSON, which is quicker, for the others.
-            "Accept": "text/html" if who.has_rights else "application/json",
+            "Accept": "text/html" if who.has_rights and ask.compare else "application/json",
         }
         options: dict[str, Any] = {
             "base_url": f"http://{host}",

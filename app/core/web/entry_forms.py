@@ -14,9 +14,11 @@ from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, SmallIntege
 from wtforms import BooleanField, DateField, Field, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
+from app.core.rights import READ
 from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry, registry
 from app.core.web.forms import Form, LocalDateTimeField, RelatedField, strip, within
+from app.core.web.viewing import viewer
 
 _INTEGERS = ((SmallInteger, 2**15 - 1), (BigInteger, 2**63 - 1), (Integer, 2**31 - 1))
 MAX_TEXT = 20_000
@@ -83,12 +85,18 @@ def _related(relation: Any, label: Any, help_text: Any) -> Field:
     data = _lazily(lambda: _data_of(target))
     return RelatedField(
         label,
-        find=lambda pk: data().find(pk),
-        options=lambda text: data().options(text),
+        find=lambda pk: data().find(pk) if _may_read(target) else None,
+        options=lambda text: data().options(text) if _may_read(target) else [],
         options_url=lambda: _options_url(target),
         optional=key.nullable,
         description=help_text,
     )
+
+
+def _may_read(model: type[Any]) -> bool:
+    """Whose list a viewer may not read, they may not read as choices either."""
+    entry, who = registry().by_model.get(model), viewer()
+    return entry is None or (who is not None and who.may(entry.right(READ)))
 
 
 def _data_of(model: type[Any]) -> AdminData:

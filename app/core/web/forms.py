@@ -103,12 +103,19 @@ def strip(text: str | None) -> str | None:
 
 
 class LocalDateTimeField(DateTimeLocalField):
-    """A date and time in the viewer's zone, kept as aware UTC. Refuses a time that the zone's clocks skip."""
+    """A date and time in the viewer's zone, kept as aware UTC. Refuses a time that the zone's clocks skip.
+
+    One that names its offset, as an API's client sends it, means that offset.
+    """
 
     def process_data(self, value: dt.datetime | None) -> None:
         self.data = value.astimezone(_zone()).replace(tzinfo=None) if value else None
 
     def process_formdata(self, valuelist: list[str]) -> None:
+        moment = _with_offset(" ".join(valuelist))
+        if moment is not None:
+            self.data = moment
+            return
         super().process_formdata(valuelist)
         if self.data is not None:
             local = self.data.replace(tzinfo=_zone())
@@ -121,6 +128,15 @@ class LocalDateTimeField(DateTimeLocalField):
         if self.raw_data:
             return " ".join(self.raw_data)
         return self.data.strftime("%Y-%m-%dT%H:%M") if self.data else ""
+
+
+def _with_offset(text: str) -> dt.datetime | None:
+    """An ISO 8601 moment with an offset, in UTC; None for anything else."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        return moment.astimezone(dt.UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _zone() -> ZoneInfo:

@@ -3,11 +3,13 @@ what somebody signed in sees."""
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from flask import Flask, Response, g, request
 
 HSTS = "max-age=31536000; includeSubDomains"
+_HASHED = re.compile(r"-[0-9a-f]{8,}\.[a-z0-9.]+$")
 
 
 def nonce() -> str:
@@ -36,6 +38,13 @@ def policy(form_targets: str = "") -> str:
     )
 
 
+def _of_file(path: str, status: int) -> str:
+    """A built file's name changes with its content; any other has to be asked for anew each time."""
+    if status not in {200, 206, 304}:
+        return "no-store"
+    return "public, max-age=31536000, immutable" if _HASHED.search(path) else "no-cache"
+
+
 def init_app(app: Flask, *, https: bool, handover_target: str) -> None:
     """`handover_target` is the CSP source of the tenants' hosts: the platform's form "open this tenant"
     redirects there, and browsers hold form-action against redirects too."""
@@ -58,4 +67,6 @@ def init_app(app: Flask, *, https: bool, handover_target: str) -> None:
             headers["X-Request-Id"] = g.request_id
         if request.endpoint != "static":
             headers.setdefault("Cache-Control", "no-store")
+        else:
+            headers["Cache-Control"] = _of_file(request.path, response.status_code)
         return response

@@ -96,6 +96,8 @@ DEEDS = {
     "closed": _l("closed the account"),
     "opened again": _l("opened the account again"),
     "opened by an operator": _l("opened these pages as an operator"),
+    "signed out": _l("signed this device out"),
+    "tried again": _l("had it tried again"),
 }
 
 # Why a sign-in ended, by the reason that is stored with it.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
+from flask_babel import get_locale
 from sqlalchemy import Boolean, Date, DateTime, Float, Integer, inspect
 from wtforms import BooleanField, DateField, DateTimeLocalField, EmailField, Field, IntegerField, SelectField
 from wtforms.validators import Length
 
-from app.core.rights import WRITE
+from app.core.rights import WRITE, catalogue
 from app.core.web.api_view import api_columns
 from app.core.web.entry import AdminEntry, registry
 from app.core.web.entry_forms import form_of
@@ -33,13 +34,22 @@ KEY_HEADER: Json = {
 @bp.get("/api/v1/_openapi.json")
 def openapi() -> Any:
     """OpenAPI 3.1; it holds no data, so it is open to everybody."""
-    response = jsonify(document())
+    response = jsonify({**document(), "servers": [{"url": site().url}]})
     response.headers["Cache-Control"] = "public, max-age=300"
+    response.vary.add("Accept-Language")
     return response
 
 
 def document() -> Json:
-    """The whole description of this host's API."""
+    """What all hosts of this surface have in common, worked out once for each language."""
+    known: dict[tuple[str, str], Json] = current_app.extensions.setdefault("openapi", {})
+    place = (site().surface, str(get_locale()))
+    if place not in known:
+        known[place] = _document()
+    return known[place]
+
+
+def _document() -> Json:
     entries = [e for e in registry().entries if e.has_api and site().surface in e.surfaces]
     paths: Json = dict(_auth_paths())
     schemas: Json = dict(_shared_schemas())
@@ -47,13 +57,13 @@ def document() -> Json:
         paths |= _paths(entry)
         schemas[entry.resource] = _record(entry)
         if entry.can_add:
-            schemas[f"{entry.resource}.new"] = _body(form_of(entry, entry.form))
+            schemas[f"{entry.resource}.new"] = _body(form_of(entry, entry.form), entry)
         if entry.can_edit:
-            schemas[f"{entry.resource}.change"] = _body(form_of(entry, entry.edit_form or ()))
+            body = schemas[f"{entry.resource}.change"] = _body(form_of(entry, entry.edit_form or ()), entry)
+            schemas[f"{entry.resource}.part"] = {**body, "required": []}
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"{site().name}: API", "version": "1"},
-        "servers": [{"url": site().url}],
+        "info": {"title": "WeMaster", "version": "1"},
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
@@ -81,14 +91,13 @@ def _paths(entry: AdminEntry) -> Json:
             tag,
             "A new record",
             {"201": _content(_ref(entry.resource))},
-            parameters=[KEY_HEADER],
+            parameters=_key_header(),
             body=_ref(f"{entry.resource}.new"),
         )
     if entry.can_edit:
-        body = _ref(f"{entry.resource}.change")
-        one["put"] = _operation(tag, "Change all of a record", _ok(_ref(entry.resource)), body=body)
-        some = {"allOf": [body], "required": []}
-        one["patch"] = _operation(tag, "Change some of a record", _ok(_ref(entry.resource)), body=some)
+        record, change, part = (_ref(f"{entry.resource}{kind}") for kind in ("", ".change", ".part"))
+        one["put"] = _operation(tag, "Change all of a record", _ok(record), body=change)
+        one["patch"] = _operation(tag, "Change some of a record", _ok(record), body=part)
     if entry.can_delete and WRITE in entry.verbs:
         one["delete"] = _operation(tag, "Delete a record", {"204": {"description": "Deleted."}})
     found: Json = {base: many, item: one}
@@ -101,7 +110,7 @@ def _paths(entry: AdminEntry) -> Json:
                 tag,
                 str(action.label),
                 _ok(_ref(entry.resource)),
-                parameters=[KEY_HEADER],
+                parameters=_key_header(),
                 body=_body(action.form) if action.form else None,
             ),
         }
@@ -179,8 +188,13 @@ def _column(column: Any) -> Json:
     return kind
 
 
-def _body(form: type[Form]) -> Json:
-    """A form as a JSON schema; nothing but its fields is taken."""
+def _key_header() -> list[Json]:
+    """On the platform's host it has no effect: unique names refuse a repeat there."""
+    return [] if site().is_platform else [KEY_HEADER]
+
+
+def _body(form: type[Form], entry: AdminEntry | None = None) -> Json:
+    """A form as a JSON schema; nothing but its fields is taken, and what is not required may be null."""
     fields = {
         name: field
         for name, field in form(formdata=None, meta={"csrf": False})._fields.items()
@@ -188,29 +202,49 @@ def _body(form: type[Form]) -> Json:
     }
     return {
         "type": "object",
-        "properties": {name: _field(field) for name, field in fields.items()},
+        "properties": {name: _field(field, entry) for name, field in fields.items()},
         "required": [name for name, field in fields.items() if field.flags.required],
         "additionalProperties": False,
     }
 
 
-def _field(field: Field) -> Json:
+def _field(field: Field, entry: AdminEntry | None) -> Json:
     described: Json = {"title": str(field.label.text)}
     if field.description:
         described["description"] = str(field.description)
     if isinstance(field, RightsField):
-        return {**described, "type": "array", "items": TEXT}
-    if isinstance(field, RelatedField | IntegerField):
-        return {**described, "type": "integer"}
+        rights = sorted(catalogue().on(site().surface))
+        return {**described, "type": "array", "items": {**TEXT, "enum": rights}}
     if isinstance(field, BooleanField):
         return {**described, "type": "boolean"}
+    schema = {**described, **_scalar(field, entry)}
+    if not field.flags.required:
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    return schema
+
+
+def _scalar(field: Field, entry: AdminEntry | None) -> Json:
+    if isinstance(field, RelatedField | IntegerField):
+        return {"type": "integer"}
     if isinstance(field, SelectField):
-        return {**described, **TEXT}
+        # Only an entry's own choices: those of a field may be rows, and this page shows no data.
+        choices = entry.choices_of(field.short_name) if entry is not None else None
+        return {**TEXT, "enum": [key for key, _label in choices]} if choices else TEXT
     for cls, form in ((DateTimeLocalField, "date-time"), (DateField, "date"), (EmailField, "email")):
         if isinstance(field, cls):
-            return {**described, **TEXT, "format": form}
-    most = [v.max for v in field.validators if isinstance(v, Length) and v.max > 0]
-    return {**described, **TEXT, **({"maxLength": min(most)} if most else {})}
+            return {**TEXT, "format": form, **_length(field)}
+    return {**TEXT, **_length(field)}
+
+
+def _length(field: Field) -> Json:
+    most = [v.max for v in map(_any, field.validators) if isinstance(v, Length) and v.max > 0]
+    return {"maxLength": min(most)} if most else {}
+
+
+def _any(value: Any) -> Any:
+    return value
 
 
 def _page(entry: AdminEntry) -> Json:

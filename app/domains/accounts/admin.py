@@ -124,6 +124,7 @@ class InvitationEntry(AdminEntry):
     category, icon = PEOPLE, "mail"
     columns = ("email", "person", "role", "status", "sent_at", "expires_at")
     details = (*columns, "invited_by", "created_at")
+    api_columns = (*details, "role_key")
     form = ("full_name", "email", "role")
     search = ("email", "person.full_name")
     filters = ("status", "person_id")
@@ -148,7 +149,7 @@ class InvitationEntry(AdminEntry):
         Action(
             "resend",
             _l("Send again"),
-            lambda row, _data, _by: people.send_again(row),
+            lambda row, _data, by: people.send_again(row, by_rights=by.rights),
             done=_l("A new link is on its way; the former one does not work any more."),
             icon="send",
             text=_l("A fresh link is mailed and is good for another seven days."),
@@ -159,7 +160,7 @@ class InvitationEntry(AdminEntry):
         Action(
             "withdraw",
             _l("Withdraw"),
-            lambda row, _data, _by: people.withdraw(row),
+            lambda row, _data, by: people.withdraw(row, by_rights=by.rights),
             done=_l("The invitation is withdrawn."),
             icon="x",
             text=_l("The link in the mail stops working at once."),
@@ -190,6 +191,7 @@ class MembershipEntry(AdminEntry):
     lead = _l("Who signs in here, and as what.")
     category, icon = PEOPLE, "key"
     columns = ("person", "email", "role", "status", "created_at")
+    api_columns = ("person", "email", "role", "role_key", "status", "created_at")
     search = ("person.full_name", "user.email")
     filters = ("status", "role_key", "person_id")
     choices = {"status": ((ACTIVE, _l("Active")), (ENDED, _l("Ended"))), "role_key": system_roles}
@@ -349,7 +351,7 @@ class SessionEntry(AdminEntry):
         Action(
             "end",
             _l("Sign out"),
-            lambda row, _data, _by: signin.end_session(row.id, reason="ended in the admin"),
+            lambda row, _data, _by: signin.end_for_somebody(row),
             done=_l("Signed out."),
             icon="logout",
             text=_l("That device has to sign in again."),

@@ -34,6 +34,14 @@ class EmailChangeRequested(Event):
 
 
 @dataclass(frozen=True)
+class EmailChanged(Event):
+    """The former address is told, so that a thief's change does not stay unnoticed."""
+
+    user_id: int
+    former_email: str
+
+
+@dataclass(frozen=True)
 class RefreshTokenReused(Event):
     """A used refresh token came again: its sign-in was ended, since one of the two holders is a thief."""
 

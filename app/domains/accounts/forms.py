@@ -104,6 +104,7 @@ class EmailForm(Form):
     new_email = EmailField(
         _l("New e-mail address"), [InputRequired(NEEDED), Length(max=320)], filters=[strip]
     )
+    password = known_password(_l("Current password"))
 
 
 class PreferencesForm(Form):

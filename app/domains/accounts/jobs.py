@@ -58,7 +58,7 @@ def send_invitation(delivery: Delivery) -> None:
 
 
 def send_reset(delivery: Delivery) -> None:
-    """The link by which a forgotten password is replaced, if the address that was typed has an account here."""
+    """The link by which a forgotten password is replaced, if the address typed has an account here."""
     user = signin.user_to_reset(delivery.event.email, tenant_id=delivery.event.tenant_id)
     if user is None:
         return
@@ -88,6 +88,21 @@ def send_password_changed(delivery: Delivery) -> None:
             to=user.email,
             template="password_changed",
             subject=_("Your password was changed"),
+            path="/forgot/",
+            person_name=user.first_name,
+        )
+
+
+def send_email_changed(delivery: Delivery) -> None:
+    """Tells the former address that it signs in no more."""
+    user, place = queries.user(delivery.event.user_id), _place(delivery.event.tenant_id)
+    with force_locale(user.locale or place["locale"]):
+        _send(
+            delivery,
+            place,
+            to=delivery.event.former_email,
+            template="email_changed",
+            subject=_("Your e-mail address was changed"),
             path="/forgot/",
             person_name=user.first_name,
         )

@@ -248,10 +248,41 @@ def memberships_of_user(user_id: int) -> Sequence[Membership]:
     ).all()
 
 
+def persons_with_email(email: str) -> Sequence[Person]:
+    return db.session.scalars(select(Person).where(Person.email == email).order_by(Person.id).limit(2)).all()
+
+
+def persons_of_user(user_id: int, *, email: str) -> Sequence[Person]:
+    """Who this account is in all companies, as far as they carry this address; in the platform's scope."""
+    return db.session.scalars(
+        select(Person)
+        .join(Membership, and_(Membership.person_id == Person.id, Membership.tenant_id == Person.tenant_id))
+        .where(Membership.user_id == user_id, Person.email == email)
+    ).all()
+
+
+def membership_of(invitation: Invitation, user_id: int) -> Membership | None:
+    """The membership that the invitation would make, if there was one already; locked."""
+    return db.session.scalars(
+        select(Membership)
+        .where(
+            Membership.tenant_id == invitation.tenant_id,
+            Membership.user_id == user_id,
+            Membership.role_key.is_not_distinct_from(invitation.role_key),
+            Membership.role_id.is_not_distinct_from(invitation.role_id),
+        )
+        .with_for_update()
+    ).one_or_none()
+
+
 def active_managers() -> int:
     """How many there are, locked until the transaction ends: two who end each other's role take turns."""
-    query = select(Membership.id).where(Membership.role_key == MANAGER, Membership.status == ACTIVE)
-    return len(db.session.scalars(query.order_by(Membership.id).with_for_update()).all())
+    query = (
+        select(Membership.id)
+        .join(Account, Account.id == Membership.user_id)
+        .where(Membership.role_key == MANAGER, Membership.status == ACTIVE, Account.active.is_(True))
+    )
+    return len(db.session.scalars(query.order_by(Membership.id).with_for_update(of=Membership)).all())
 
 
 def tutor_seats() -> int:
@@ -268,6 +299,10 @@ def tutor_seats() -> int:
     invited = (
         select(func.count())
         .select_from(Invitation)
-        .where(Invitation.role_key == TUTOR, Invitation.status == PENDING)
+        .where(
+            Invitation.role_key == TUTOR,
+            Invitation.status == PENDING,
+            Invitation.expires_at > clock.machine_now(),
+        )
     )
     return int(db.session.scalar(members) or 0) + int(db.session.scalar(invited) or 0)

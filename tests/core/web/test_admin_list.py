@@ -13,8 +13,10 @@ from sqlalchemy import inspect, update
 from app.core.db import db
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
+from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry
-from app.core.web.list_args import arguments_of, kind_of
+from app.core.web.list_args import ListArgs, arguments_of, kind_of
+from app.domains.accounts.admin import PersonEntry
 from app.domains.accounts.models import ENDED, Guardianship, Membership, Person
 from app.domains.tenancy.models import Tenant
 from app.shell.admin import make_registry
@@ -163,6 +165,23 @@ def test_filter_by_number_without_a_relation_is_a_text_box(world: World) -> None
     page = operator.get("/admin/deliveries/?tenant_id=4711").text
     assert re.search(r'<input[^>]*type="text"[^>]*name="tenant_id"[^>]*value="4711"', page)
     assert names(page) == []
+
+
+class ByPhone(PersonEntry):
+    filters = ("phone",)
+
+
+def test_filter_by_text_contains(world: World) -> None:
+    people(world, "Ada", phone="100%")
+    people(world, "Bob", phone="1000")
+    entry = ByPhone()
+    data = AdminData(entry.model)
+    for text, found in (("100", ["Ada", "Bob"]), ("0%", ["Ada"]), ("_", []), ("%", ["Ada"]), ("\\", [])):
+        args = ListArgs.read(entry, {"phone": text})
+        with world.app.test_request_context(), tenant_scope(world.anna.id):
+            count, rows = data.fetch(args.filters(data), order=("full_name", "asc"), page=1, size=25)
+        assert [row.full_name for row in rows] == found, text
+        assert count == len(found)
 
 
 # -- What is not known is refused --------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 
-from app.core.errors import DomainError, TooMany
+from app.core import audit
+from app.core.errors import DomainError, NotAllowed, TooMany
 from app.core.scope import platform_scope
 from app.core.signing import LinkDead
 from app.core.transaction import transaction
@@ -47,12 +48,26 @@ def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_
     former = session.get(SESSION_KEY)
     if isinstance(former, str):
         signin.end_session_of_token(former, reason="signed in anew")
+    act_as(user)
     made = signin.start_session(user, kind=kind, tenant_id=site().tenant_id, device=device(), life=life)
     kept = {name: session[name] for name in ("locale", "theme") if name in session}
     session.clear()
     session.update(kept)
     session[SESSION_KEY] = made.token
     session.permanent = kind == "web"
+
+
+def act_as(user: Account) -> None:
+    """From here on this request's deeds are this account's; it has just proved itself."""
+    audit.set_actor(audit.Actor("user", user.id, f"{user.first_name} <{user.email}>", request.remote_addr))
+
+
+def own_account() -> Viewer:
+    """The viewer, about to change their own account; an operator on a visit changes theirs at home."""
+    who = signed_in()
+    if who.is_visiting and request.method == "POST":
+        raise NotAllowed(_("You are visiting. Change your own account on the platform's pages."))
+    return who
 
 
 def home() -> str:
@@ -119,6 +134,7 @@ def reset(token: str) -> Any:
         if request.method == "POST" and form.validate():
             with platform_scope(ACCOUNTS), transaction():
                 user = signin.user_of_reset_token(token, tenant_id=site().tenant_id, lock=True)
+                act_as(user)
                 signin.change_password(
                     user, form.password.data or "", tenant_id=site().tenant_id, keep_session=None
                 )
@@ -137,7 +153,8 @@ def verify(token: str) -> Any:
     try:
         if request.method == "POST":
             with platform_scope(ACCOUNTS), transaction():
-                user = signin.change_email_by_token(token)
+                act_as(signin.check_email_token(token)[0])
+                user = signin.change_email_by_token(token, tenant_id=site().tenant_id)
                 email = user.email
             return render_template("accounts/verified.html", email=email)
         with platform_scope(ACCOUNTS):
@@ -174,6 +191,7 @@ def invitation(token: str) -> Any:
 def _join(found: Invitation, form: Any) -> None:
     """Membership in the platform's scope, since accounts are; the session in the tenant's."""
     name = form.full_name.data if "full_name" in form else ""
+    audit.set_actor(audit.Actor("visitor", None, f"{found.person} <{found.email}>", request.remote_addr))
     with platform_scope("an invitation joins a tenant to an account"), transaction():
         user = people.accept(found, full_name=name or "", password=form.password.data or "")
         user_id = user.id
@@ -204,7 +222,7 @@ def arrive() -> Any:
 @login_required
 @keeps_text
 def my_account() -> Any:
-    who = signed_in()
+    who = own_account()
     user = queries.user(who.user_id)
     profile = ProfileForm(
         data={"full_name": user.first_name, "locale": user.locale or "", "timezone": user.timezone or ""}
@@ -227,7 +245,7 @@ def my_account() -> Any:
 @login_required
 @keeps_text
 def my_password() -> Any:
-    who, form = signed_in(), PasswordForm()
+    who, form = own_account(), PasswordForm()
     if form.validate():
         user = queries.user(who.user_id)
         try:
@@ -256,12 +274,16 @@ def my_password() -> Any:
 @login_required
 @keeps_text
 def my_email() -> Any:
-    who, form = signed_in(), EmailForm()
+    who, form = own_account(), EmailForm()
     if form.validate():
         try:
             address = people.clean_email(form.new_email.data or "", field="new_email")
+            user = queries.user(who.user_id)
+            signin.count_attempt(user.email, request.remote_addr)
+            if not matches(user.password, form.password.data or ""):
+                raise WrongCredentials(_("This is not your current password."), field="password")
             with transaction():
-                signin.request_email_change(queries.user(who.user_id), address, tenant_id=who.tenant_id)
+                signin.request_email_change(user, address, tenant_id=who.tenant_id)
             flash(
                 _("We sent a link to %(email)s. Your address changes when you follow it.", email=address),
                 "info",
@@ -275,7 +297,7 @@ def my_email() -> Any:
 @bp.post("/account/sessions/<id:session_id>/end")
 @login_required
 def end_my_session(session_id: int) -> Any:
-    who = signed_in()
+    who = own_account()
     with transaction():
         account.end_own_session(who.user_id, session_id)
     flash(_("That device is signed out."), "success")

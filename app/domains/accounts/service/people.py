@@ -91,7 +91,9 @@ def invite(
     role_id = choice.role.id if choice.role else None
     if any((m.role_key, m.role_id) == (choice.key, role_id) for m in members):
         raise AlreadyMember(field="email")
-    person = members[0].person if members else Person(full_name=full_name.strip(), email=address)
+    known = [members[0].person] if members else queries.persons_with_email(address)
+    # Whoever has the address is the one invited; two who share it (siblings) can't be told apart.
+    person = known[0] if len(known) == 1 else Person(full_name=full_name.strip(), email=address)
     db.session.add(person)
     db.session.flush()  # the invitation's key points at it
     invitation = Invitation(
@@ -111,18 +113,20 @@ def invite(
     return invitation
 
 
-def send_again(invitation: Invitation) -> None:
-    """Mail a fresh link; the former one is dead. Raises InvitationClosed."""
+def send_again(invitation: Invitation, *, by_rights: frozenset[str]) -> None:
+    """Mail a fresh link; the former one is dead. Raises InvitationClosed, MoreThanHeld."""
     invitation = _open_invitation(invitation.id)
+    policies.check_grant(_rights(invitation), held=by_rights)
     invitation.issue += 1
     invitation.expires_at = clock.machine_now() + policies.INVITATION_LIFE
     note(invitation, "invited again")
     announce(events.PersonInvited(tenant_id=invitation.tenant_id, invitation_id=invitation.id))
 
 
-def withdraw(invitation: Invitation) -> None:
-    """Close the door again. Raises InvitationClosed."""
+def withdraw(invitation: Invitation, *, by_rights: frozenset[str]) -> None:
+    """Close the door again. Raises InvitationClosed, MoreThanHeld."""
     invitation = _open_invitation(invitation.id)
+    policies.check_grant(_rights(invitation), held=by_rights)
     move_to(invitation, WITHDRAWN)
     note(invitation, "withdrawn")
 
@@ -166,19 +170,32 @@ def accept(invitation: Invitation, *, full_name: str, password: str) -> Account:
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
         user.email_verified_at = clock.machine_now()
-    membership = Membership(
-        tenant_id=invitation.tenant_id,
-        user_id=user.id,
-        person_id=person.id,
-        role_key=invitation.role_key,
-        role_id=invitation.role_id,
-        status=ACTIVE,
-    )
-    db.session.add(membership)
+    _join(invitation, user, person)
     move_to(invitation, ACCEPTED)
     note(invitation, "accepted")
     announce(events.InvitationAccepted(tenant_id=invitation.tenant_id, invitation_id=invitation.id))
     return user
+
+
+def _join(invitation: Invitation, user: Account, person: Person) -> None:
+    """A new membership, or the one that was taken away before. Raises AlreadyMember for one in force."""
+    former = queries.membership_of(invitation, user.id)
+    if former is None:
+        db.session.add(
+            Membership(
+                tenant_id=invitation.tenant_id,
+                user_id=user.id,
+                person=person,
+                role_key=invitation.role_key,
+                role=invitation.role,
+                status=ACTIVE,
+            )
+        )
+    elif former.status == ACTIVE:
+        raise AlreadyMember
+    else:
+        move_to(former, ACTIVE)
+        note(former, "restored")
 
 
 def end_membership(membership: Membership, *, by_rights: frozenset[str]) -> None:
@@ -209,6 +226,8 @@ def compose_role(role: TenantRole, *, name: str, rights: list[str], by_rights: f
     """Say what a new or known role is called and may do. Raises MoreThanHeld, RoleNameTaken, Invalid."""
     if not name.strip():
         raise Invalid(_l("Please give the role a name."), field="name")
+    if not rights:
+        raise Invalid(_l("Please choose at least one right."), field="rights")
     policies.check_grant(rights, held=by_rights)
     policies.check_grant(role.rights or (), held=by_rights)
     role.name, role.rights = name.strip(), sorted(set(rights))
@@ -231,9 +250,9 @@ def rights_of(role_key: str | None, role: TenantRole | None) -> frozenset[str]:
     return catalogue().of_role(role_key or "")
 
 
-def _rights(membership: Membership) -> frozenset[str]:
-    role = queries.role(membership.role_id) if membership.role_id else None
-    return rights_of(membership.role_key, role)
+def _rights(place: Membership | Invitation) -> frozenset[str]:
+    role = queries.role(place.role_id) if place.role_id else None
+    return rights_of(place.role_key, role)
 
 
 def _open_invitation(invitation_id: int) -> Invitation:

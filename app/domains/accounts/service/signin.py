@@ -15,6 +15,7 @@ from app.core.db import db
 from app.core.errors import NotFound, TooMany
 from app.core.events import announce
 from app.core.signing import LinkDead
+from app.core.transaction import after_commit
 from app.domains.accounts import events, policies, queries
 from app.domains.accounts.errors import EmailTaken, WrongCredentials
 from app.domains.accounts.models import Account, UserSession
@@ -64,7 +65,8 @@ def authenticate(email: str, password: str, *, tenant_id: int | None) -> Account
         raise WrongCredentials
     if not queries.has_place(user.id, tenant_id, user.platform_role):
         raise WrongCredentials
-    throttle.clear(db.engine, _account_key(email))
+    # After the commit: a second connection in the middle of a transaction is how pools run dry.
+    after_commit(lambda: throttle.clear(db.engine, _account_key(email)))
     return user
 
 
@@ -93,6 +95,12 @@ def start_session(
 def end_session(session_id: int, *, reason: str) -> None:
     """End one sign-in: every copy of its cookie or token is dead from the next request."""
     _end(UserSession.id == session_id, reason)
+
+
+def end_for_somebody(session: UserSession) -> None:
+    """Sign somebody's device out from the admin, which stands in the trail."""
+    end_session(session.id, reason="ended in the admin")
+    record(db.session(), session, "signed out")
 
 
 def end_session_of_token(token: str, *, reason: str) -> None:
@@ -201,15 +209,23 @@ def check_email_token(token: str, *, lock: bool = False) -> tuple[Account, str]:
     return _of_token(user_id, True, mark, lock=lock), new_email
 
 
-def change_email_by_token(token: str) -> Account:
-    """The holder of the link has proved the new address. Raises LinkDead, EmailTaken."""
+def change_email_by_token(token: str, *, tenant_id: int | None) -> Account:
+    """The holder of the link has proved the new address: all sign-ins end and the old address is told.
+
+    Raises LinkDead, EmailTaken.
+    """
     user, new_email = check_email_token(token, lock=True)
     taken = queries.user_by_email(new_email)
     if taken is not None and taken.id != user.id:
         raise EmailTaken
+    former = user.email
     user.email = user.username = new_email
     user.email_verified_at = clock.machine_now()
     note(user, "e-mail address changed")
+    for person in queries.persons_of_user(user.id, email=former):
+        person.email = new_email
+    end_sessions_of(user.id, reason="e-mail address changed")
+    announce(events.EmailChanged(tenant_id=tenant_id, user_id=user.id, former_email=former))
     db.session.flush()
     return user
 
