@@ -39,7 +39,7 @@ _TITLES = {
 _TEXTS = {
     400: _l("Please check the address, or start again from the first page."),
     404: _l("The page does not exist, or it is not yours to see."),
-    405: _l("Please use the buttons on the page instead."),
+    405: _l("This address does not take that kind of request."),
     413: _l("What was sent is larger than we take."),
     500: _l(
         "We have been told. Nothing was saved by half. If you write to us, please give the number below."

@@ -61,7 +61,7 @@ NAMES = {
 def logins(app: Flask) -> list[tuple[str, str, str, str]]:
     """(who, where, e-mail, password) of everybody who can sign in to the demo."""
     settings = app.extensions["settings"]
-    found = [("Operator", settings.url_of("localhost"), "operator@wemaster.test", "demo-operator")]
+    found = [("Operator", settings.url_of(settings.BASE_DOMAIN), "operator@wemaster.test", "demo-operator")]
     for tenant in TENANTS:
         url = settings.url_of(f"{tenant.slug}.{settings.BASE_DOMAIN}")
         found += [
@@ -72,7 +72,9 @@ def logins(app: Flask) -> list[tuple[str, str, str, str]]:
 
 
 def seed(app: Flask) -> None:
-    """Fill what is missing."""
+    """Fill what is missing. Raises SystemExit in production: these people's passwords are published."""
+    if app.config["ENVIRONMENT"] == "production":
+        raise SystemExit("`seed` makes people whose passwords are published: not with ENVIRONMENT=production.")
     with app.app_context():
         schedule.ensure()
         if _is_seeded():

@@ -315,7 +315,7 @@ def test_other_mails_of_a_german_company_are_german(german_company: World, datab
     visitor(world, world.anna.host, "en").post(link, password=NEW_PASSWORD, repeat=NEW_PASSWORD)
     assert only_mail(world, database, email)[0] == "Ihr Passwort wurde geändert"
     tutor = visitor(world, world.anna.host, "en", world.anna.email("tutor"))
-    tutor.post("/account/email", page="/account/", new_email="neu@tutor.test")
+    tutor.post("/account/email", page="/account/", new_email="neu@tutor.test", password=PASSWORD)
     assert only_mail(world, database, "neu@tutor.test")[0] == "Bestätigen Sie Ihre E-Mail-Adresse"
 
 

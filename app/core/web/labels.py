@@ -107,6 +107,7 @@ ENDS = {
     "ended by its owner": _l("signed out on another device"),
     "ended in the admin": _l("signed out in the admin"),
     "password changed": _l("password changed"),
+    "e-mail address changed": _l("e-mail address changed"),
     "account closed": _l("account closed"),
     "refresh token reused": _l("its key was used twice"),
 }

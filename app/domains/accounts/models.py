@@ -293,8 +293,8 @@ class HandoverTicket(TenantMarked, Id, Model):
     used_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 
-name_constraint("ab_user_email_key", EmailTaken, field="email")
-name_constraint("ab_user_username_key", EmailTaken, field="email")
+name_constraint("uq_ab_user_email", EmailTaken, field="email")
+name_constraint("uq_ab_user_username", EmailTaken, field="email")
 name_constraint("uq_membership_role", AlreadyMember)
 name_constraint("uq_invitation_pending", AlreadyInvited, field="email")
 name_constraint("uq_role_tenant_id_name", RoleNameTaken, field="name")

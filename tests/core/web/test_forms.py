@@ -12,7 +12,6 @@ from wtforms import IntegerField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from app.core.web.forms import Form, LocalDateTimeField, members_of, strip, within
-from app.shell import context
 
 
 class Filling(Form):
@@ -24,7 +23,6 @@ class Filling(Form):
 
 def filled(app: Flask, monkeypatch: pytest.MonkeyPatch, zone: str = "Europe/Berlin", **values: str) -> Any:
     """The form with these values, validated for somebody in this zone."""
-    monkeypatch.setattr(context, "choose_timezone", lambda: zone)
     monkeypatch.setattr(app.extensions["babel"], "timezone_selector", lambda: zone)
     with app.test_request_context():
         form = Filling(formdata=MultiDict({"name": "x", "number": "0", **values}), meta={"csrf": False})
@@ -77,11 +75,11 @@ def test_blanks_are_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch, text: s
     assert filled(app, monkeypatch, name=text).name.errors == ["Needed."]
 
 
-@pytest.mark.parametrize("char", ["\x00", "\x07", "\x1b", "\x7f", "\ud800", "\udfff"])
-def test_what_can_not_be_stored_is_refused(app: Flask, monkeypatch: pytest.MonkeyPatch, char: str) -> None:
-    form = filled(app, monkeypatch, name=f"a{char}b", text=f"a{char}b")
-    assert form.name.errors
-    assert form.text.errors
+def test_what_can_not_be_stored_is_refused(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for code in (0, 7, 27, 127, 0xD800, 0xDFFF):
+        form = filled(app, monkeypatch, name=f"a{chr(code)}b", text=f"a{chr(code)}b")
+        assert form.name.errors, hex(code)
+        assert form.text.errors, hex(code)
 
 
 def test_lines_belong_into_texts_only(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ OLD, NEW = "manager@anna.test", "fresh@mail.test"
 
 
 def ask(browser: Browser, email: str = NEW) -> TestResponse:
-    return browser.post("/account/email", page="/account/", new_email=email)
+    return browser.post("/account/email", page="/account/", new_email=email, password=PASSWORD)
 
 
 def asked(world: World, database: Database, email: str = NEW) -> tuple[Browser, str]:

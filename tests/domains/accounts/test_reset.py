@@ -155,7 +155,7 @@ def password_changed(world: World, _database: Database, _link: str) -> str | Non
 
 def email_changed(world: World, database: Database, _link: str) -> str | None:
     manager = world.manager()
-    assert manager.post("/account/email", page="/account/", new_email="fresh@mail.test").status_code == 302
+    assert manager.post("/account/email", page="/account/", new_email="fresh@mail.test", password=PASSWORD).status_code == 302
     assert manager.post(link_to(world.app, database, "fresh@mail.test", "verify")).status_code == 200
     return None
 
