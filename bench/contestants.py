@@ -88,9 +88,7 @@ def floor(url: str) -> tuple[Ask, Engine]:
     """A bare view: one indexed SELECT, the same rows in a plain table."""
     engine = create_engine(url)
     app = Flask("floor")
-    select = text(
-        "SELECT id, full_name, email, phone, created_at FROM bench_person ORDER BY id LIMIT :rows"
-    )
+    select = text("SELECT id, full_name, email, phone, created_at FROM bench_person ORDER BY id LIMIT :rows")
     template = (
         "<table>{% for p in people %}<tr><td>{{ p.full_name }}</td><td>{{ p.email }}</td>"
         "<td>{{ p.phone }}</td><td>{{ p.created_at }}</td></tr>{% endfor %}</table>"

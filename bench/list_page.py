@@ -55,11 +55,16 @@ def _measure(servers: embedded.Servers) -> dict[str, dict[str, float]]:
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", "bench.contestants", name, urls[name]],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )  # fmt: skip
         for name in CONTESTANTS
     }
-    results: dict[str, dict[str, Any]] = {name: {**_read(p), "ms": [], "cpu": []} for name, p in running.items()}
+    results: dict[str, dict[str, Any]] = {
+        name: {**_read(p), "ms": [], "cpu": []} for name, p in running.items()
+    }
     for number in range(ROUNDS):
         click.echo(f"\rround {number + 1} of {ROUNDS}", nl=False, err=True)
         for name, process in running.items():
@@ -106,9 +111,7 @@ def _fill(servers: embedded.Servers) -> None:
                 tenancy.NewTenant("Bench", "bench", plan, "EUR", "Europe/Berlin", "en")
             )
             tenant_id = tenant.id
-            account = people.make_account(
-                email="manager@bench.test", full_name="Manager", password=PASSWORD
-            )
+            account = people.make_account(email="manager@bench.test", full_name="Manager", password=PASSWORD)
             account_id = account.id
         with tenant_scope(tenant_id), transaction() as session:
             rows = [
@@ -117,9 +120,7 @@ def _fill(servers: embedded.Servers) -> None:
             ]
             session.add_all(rows)
             session.flush()
-            session.add(
-                Membership(user_id=account_id, person_id=rows[0].id, role_key=MANAGER, status=ACTIVE)
-            )
+            session.add(Membership(user_id=account_id, person_id=rows[0].id, role_key=MANAGER, status=ACTIVE))
 
 
 def _copy_people(url: str) -> None:
@@ -143,7 +144,9 @@ def _copy_people(url: str) -> None:
 
 def _report(results: dict[str, dict[str, float]]) -> None:
     least = results["floor"]["ms"]
-    click.echo(f"{'list page, 25 rows':<22}{'statements':>11}{'ms':>9}{'cpu ms':>9}{'x floor':>9}{'vs stock':>10}")
+    click.echo(
+        f"{'list page, 25 rows':<22}{'statements':>11}{'ms':>9}{'cpu ms':>9}{'x floor':>9}{'vs stock':>10}"
+    )
     for name in CONTESTANTS:
         found = results[name]
         click.echo(

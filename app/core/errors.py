@@ -1,6 +1,6 @@
 """Refusals: an error is a class named for the fact, worded where it is raised, shown by the shell.
 
-`DomainError` becomes a page, a problem JSON (RFC 9457) or a socket error. `from_database` turns
+`DomainError` becomes a page or a problem JSON (RFC 9457). `from_database` turns
 what PostgreSQL refuses into the same kind, so that no text of the database reaches a person.
 """
 

@@ -72,7 +72,7 @@ def _stop_event() -> threading.Event:
 
 @cli.command()
 def serve() -> None:
-    """Answer HTTP and sockets on PORT."""
+    """Answer HTTP on PORT."""
     from app.shell.server import serve as run_server
 
     with _settings() as settings:

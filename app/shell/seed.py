@@ -74,7 +74,9 @@ def logins(app: Flask) -> list[tuple[str, str, str, str]]:
 def seed(app: Flask) -> None:
     """Fill what is missing. Raises SystemExit in production: these people's passwords are published."""
     if app.config["ENVIRONMENT"] == "production":
-        raise SystemExit("`seed` makes people whose passwords are published: not with ENVIRONMENT=production.")
+        raise SystemExit(
+            "`seed` makes people whose passwords are published: not with ENVIRONMENT=production."
+        )
     with app.app_context():
         schedule.ensure()
         if _is_seeded():

@@ -1,4 +1,4 @@
-"""The web process: gunicorn, one worker with many threads, HTTP and sockets on one port of this machine."""
+"""The web process: gunicorn, one worker with many threads, on one port of this machine."""
 
 from __future__ import annotations
 

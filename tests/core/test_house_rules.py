@@ -74,7 +74,10 @@ def test_sql_never_asks_the_time() -> None:
                 if re.search(r"\b(now\(\)|current_timestamp|clock_timestamp\(\))", node.value, re.IGNORECASE):
                     if re.search(r"\b(select|insert|update|where|values)\b", node.value, re.IGNORECASE):
                         told.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"func.now", "func.current_timestamp"}:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+                "func.now",
+                "func.current_timestamp",
+            }:
                 told.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert told == []
 

@@ -202,7 +202,7 @@ def run(
 ) -> None:
     """Announce, kill, finish, judge. `meanwhile` is told how much of the work is done, from 0 to 1."""
     seed = int(os.environ.get("KILL_SEED", 0)) or random.randrange(1, 10**6)
-    print(f"\nseed {seed} (KILL_SEED={seed} repeats it)")  # noqa: T201
+    print(f"\nseed {seed} (KILL_SEED={seed} repeats it)")
     settings = settings_for(
         database, tmp_path, OUTBOX_LEASE_SECONDS=LEASE_SECONDS, REDIS_URL=redis_url, LOG_LEVEL="ERROR"
     )
@@ -234,7 +234,7 @@ def run(
         meanwhile(1.0)
         seconds = time.monotonic() - begun
         inside, outside, careless = map(result.tally, ("kill_inside", "kill_outside", "kill_careless"))
-        print(  # noqa: T201
+        print(
             f"{events} events, {killer.count} kills {dict(killer.kills)}, ended alone"
             f" {dict(killer.ended_alone)}, {result.tries() - events} repeated tries, {seconds:.1f} s;"
             f" (lost, doubled, never happened): database handler {inside}, queue handler {outside},"

@@ -88,7 +88,9 @@ def links(world: World) -> Links:
 
 def _invite(by: people.Inviter) -> Any:
     with transaction():
-        return people.invite(full_name="Nora", email="nora@mail.test", choice=people.RoleChoice(key="tutor"), by=by)
+        return people.invite(
+            full_name="Nora", email="nora@mail.test", choice=people.RoleChoice(key="tutor"), by=by
+        )
 
 
 def addresses(app: Flask, world: World, ids: Mapping[str, Sequence[int]], alive: Links) -> Iterator[Address]:
@@ -98,7 +100,9 @@ def addresses(app: Flask, world: World, ids: Mapping[str, Sequence[int]], alive:
             yield Address(rule, path)
 
 
-def _paths(app: Flask, rule: Rule, world: World, ids: Mapping[str, Sequence[int]], alive: Links) -> Iterator[str]:
+def _paths(
+    app: Flask, rule: Rule, world: World, ids: Mapping[str, Sequence[int]], alive: Links
+) -> Iterator[str]:
     names = sorted(rule.arguments)
     choices = [_values(app, rule, name, world, ids, alive) for name in names]
     for values in itertools.product(*choices):

@@ -28,7 +28,9 @@ FOREIGN = {"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "foreign origin": {"headers": FOREIGN},
     "origin null": {"headers": {"Origin": "null"}},
-    "a sibling of the site": {"headers": {"Origin": "http://bert.localhost:8000", "Sec-Fetch-Site": "same-site"}},
+    "a sibling of the site": {
+        "headers": {"Origin": "http://bert.localhost:8000", "Sec-Fetch-Site": "same-site"}
+    },
     "foreign origin, plain text": {"headers": FOREIGN, "content_type": "text/plain"},
     "foreign origin, JSON": {"headers": FOREIGN, "content_type": "application/json", "data": "{}"},
     "no origin, no token": {},
@@ -47,7 +49,12 @@ def body_of(world: World, address: Address, ids: Mapping[str, Sequence[int]]) ->
         return {**sample.form(world, word), **(sample.change or {})}
     if "/do/" in address.path:
         chosen = ids[address.slug or ""]
-        return {"id": [str(i) for i in chosen], "reason": "no", "full_name": "N", "email": f"{word}@mail.test"}
+        return {
+            "id": [str(i) for i in chosen],
+            "reason": "no",
+            "full_name": "N",
+            "email": f"{word}@mail.test",
+        }
     fields = {
         "email": "manager@anna.test", "password": PASSWORD, "repeat": PASSWORD, "full_name": "Changed", "locale": "de",
         "theme": "dark", "current": PASSWORD, "new": "another good password", "new_email": f"{word}@mail.test",
@@ -59,7 +66,9 @@ def body_of(world: World, address: Address, ids: Mapping[str, Sequence[int]]) ->
 def unsafe_pages(world: World, ids: Mapping[str, Sequence[int]]) -> list[Address]:
     found = addresses(world.app, world, ids, links(world))
     pages = [a for a in found if set(a.rule.methods or ()) - SAFE and not a.path.startswith("/api/")]
-    assert all(set(a.rule.methods or ()) - SAFE == {"POST"} for a in pages), "pages know no other unsafe method"
+    assert all(set(a.rule.methods or ()) - SAFE == {"POST"} for a in pages), (
+        "pages know no other unsafe method"
+    )
     return pages
 
 
@@ -107,7 +116,11 @@ def test_a_token_of_another_session_is_none(world: World, database: Database) ->
     theirs = world.browser(world.anna.host, "tutor@anna.test").csrf("/account/")
     mid = state(database)
     assert changed(before, mid) == ["user_session"]
-    for page, body in (("/logout/", {}), ("/account/", {"full_name": "X"}), ("/admin/people/add", {"full_name": "X"})):
+    for page, body in (
+        ("/logout/", {}),
+        ("/account/", {"full_name": "X"}),
+        ("/admin/people/add", {"full_name": "X"}),
+    ):
         answer = manager.post_raw(page, {**body, "csrf_token": theirs}, headers=FOREIGN)
         assert answer.status_code == 400
     assert state(database) == mid
@@ -117,7 +130,11 @@ def test_the_right_token_is_what_the_others_lacked(world: World, database: Datab
     """A control: the same bodies with the token do change something."""
     ids, done = rows_for_all(world), []
     browsers = {"platform": world.operator(), "tenant": world.manager()}
-    pages = [a for a in unsafe_pages(world, ids) if a.slug in {"people", "roles", "plans"} and "/import" not in a.path]
+    pages = [
+        a
+        for a in unsafe_pages(world, ids)
+        if a.slug in {"people", "roles", "plans"} and "/import" not in a.path
+    ]
     for address in sorted(pages, key=lambda a: a.path.endswith("/delete")):
         browser = browsers["platform" if address.slug == "plans" else "tenant"]
         body, before = body_of(world, address, ids), state(database)
@@ -164,7 +181,7 @@ def test_an_action_asks_before_it_acts(world: World) -> None:
     ):
         page = manager.get(path)
         assert page.status_code == 200
-        assert page.text.count('<form') >= 1
+        assert page.text.count("<form") >= 1
         assert 'name="csrf_token"' in page.text
 
 
@@ -185,12 +202,17 @@ KEPT: dict[str, tuple[str, str, dict[str, str], str]] = {
 
 @pytest.mark.parametrize("case", KEPT.values(), ids=KEPT.keys())
 def test_typed_text_outlives_its_token_and_nothing_is_saved(
-    world: World, database: Database, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str, dict[str, str], str]
+    world: World,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[str, str, dict[str, str], str],
 ) -> None:
     place, path, typed, kept = case
     ids = rows_for_all(world)
     path = path.format(people=world.anna.people["student"], tenants=world.anna.id)
-    browser = {"platform": world.operator, "tenant": world.manager}.get(place, lambda: Browser(world.app, world.anna.host))()
+    browser = {"platform": world.operator, "tenant": world.manager}.get(
+        place, lambda: Browser(world.app, world.anna.host)
+    )()
     token = browser.csrf("/account/" if place != "visitor" else "/login/")
     before = state(database)
     with monkeypatch.context() as patch:
@@ -202,7 +224,9 @@ def test_typed_text_outlives_its_token_and_nothing_is_saved(
             assert "Nothing is lost: please send it again." in answer.text
             assert PASSWORD not in answer.text
     assert state(database) == before
-    again = browser.post_raw(path, {**typed, "csrf_token": browser.csrf("/account/" if place != "visitor" else "/login/")})
+    again = browser.post_raw(
+        path, {**typed, "csrf_token": browser.csrf("/account/" if place != "visitor" else "/login/")}
+    )
     assert again.status_code in {200, 302, 401, 422}
     assert "Nothing is lost" not in again.text, "the fresh token does"
     assert ids
@@ -216,12 +240,16 @@ def test_where_the_form_can_not_be_shown_again_the_page_says_so(world: World) ->
     assert answer.status_code == 400
     assert "This page had been open for too long" in answer.text
     assert f'href="/admin/people/{person}/delete"' in answer.text
-    foreign = manager.post_raw(f"/admin/people/{person}/delete", {}, headers={"Referer": "http://evil.test/x"})
+    foreign = manager.post_raw(
+        f"/admin/people/{person}/delete", {}, headers={"Referer": "http://evil.test/x"}
+    )
     assert foreign.status_code == 400
     assert "evil.test" not in foreign.text
 
 
-def test_a_view_that_keeps_text_can_not_save_on_that_way(world: World, database: Database, settings: Settings) -> None:
+def test_a_view_that_keeps_text_can_not_save_on_that_way(
+    world: World, database: Database, settings: Settings
+) -> None:
     """Whatever such a view forgets to check, the transaction refuses."""
     with second_app(settings) as app:
         add_careless_view(app)
@@ -251,4 +279,15 @@ def test_every_view_that_keeps_text_is_known(app: Flask) -> None:
     marked = {
         name.split(".")[-1] for name, view in app.view_functions.items() if getattr(view, "keeps_text", False)
     }
-    assert marked == {"add", "brand", "do", "do_many", "edit", "forgot", "login", "my_account", "my_email", "my_password"}
+    assert marked == {
+        "add",
+        "brand",
+        "do",
+        "do_many",
+        "edit",
+        "forgot",
+        "login",
+        "my_account",
+        "my_email",
+        "my_password",
+    }

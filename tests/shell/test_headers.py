@@ -38,7 +38,9 @@ class Inline(HTMLParser):
             text = (value or "").strip()
             if name.startswith("on") or name == "style" or name.startswith(("x-", "hx-on", "@")):
                 self.found.append(f"{tag} {name}={text}")
-            if name in LOCATIONS and not re.match(r"(/(?!/)|#|\?|$|http://[a-z0-9.-]*localhost:8000(/|$)|mailto:)", text):
+            if name in LOCATIONS and not re.match(
+                r"(/(?!/)|#|\?|$|http://[a-z0-9.-]*localhost:8000(/|$)|mailto:)", text
+            ):
                 self.found.append(f"{tag} {name}={text}")
 
 
@@ -148,7 +150,9 @@ def test_an_unknown_host_gets_them(world: World) -> None:
 def test_a_request_id_is_never_the_callers(world: World) -> None:
     client, sent = world.app.test_client(), "0123456789abcdef"
     seen = {
-        client.get("/login/", base_url=f"http://{PLATFORM}", headers={"X-Request-Id": sent}).headers["X-Request-Id"]
+        client.get("/login/", base_url=f"http://{PLATFORM}", headers={"X-Request-Id": sent}).headers[
+            "X-Request-Id"
+        ]
         for _number in range(20)
     }
     assert len(seen) == 20
@@ -184,7 +188,14 @@ def test_what_is_cached_holds_nothing_of_a_person(world: World) -> None:
 def test_the_theme_can_not_be_made_to_say_something_else(world: World) -> None:
     """Tokens of a brand are numbers and colours; the database refuses what is not."""
     manager = world.manager()
-    for colour in ("red", "#12345", "#1234567", "#123456;}body{background:url(//evil.test)}", "#12345g", "</style>"):
+    for colour in (
+        "red",
+        "#12345",
+        "#1234567",
+        "#123456;}body{background:url(//evil.test)}",
+        "#12345g",
+        "</style>",
+    ):
         form = {"name": "Anna", "primary": colour, "timezone": "Europe/Berlin", "locale": "en"}
         assert manager.post("/admin/brand/", **form).status_code == 422
     assert "evil" not in manager.get("/theme/1.css").text

@@ -68,7 +68,10 @@ def test_a_host_that_is_ours_in_all_its_spellings(world: World, host: str, whose
 
 def test_addresses_are_the_platform_in_demo_and_test_only(world: World, settings: Settings) -> None:
     with second_app(settings, ENVIRONMENT="production", PLATFORM_HOST_ALIASES="console.wemaster.test") as app:
-        statuses = {host: get(app, host).status_code for host in ("127.0.0.1", "[::1]", "localhost", "console.wemaster.test")}
+        statuses = {
+            host: get(app, host).status_code
+            for host in ("127.0.0.1", "[::1]", "localhost", "console.wemaster.test")
+        }
     assert statuses == {"127.0.0.1": 400, "[::1]": 400, "localhost": 200, "console.wemaster.test": 200}
 
 
@@ -86,7 +89,9 @@ def test_what_a_client_claims_besides_is_ignored(world: World) -> None:
     assert slash.location == f"http://{world.anna.host}/admin/"
 
 
-def test_behind_one_proxy_only_its_own_word_counts(world: World, database: Database, settings: Settings) -> None:
+def test_behind_one_proxy_only_its_own_word_counts(
+    world: World, database: Database, settings: Settings
+) -> None:
     with second_app(settings, TRUSTED_PROXY_HOPS=1) as app:
         lie = {"X-Forwarded-Host": f"{world.bert.host}, {world.anna.host}"}
         assert place(get(app, "inner", **lie)) == "Anna Tutors"
@@ -186,8 +191,18 @@ def test_a_closed_companys_hosts_are_nobodys(world: World, database: Database) -
 
 def test_a_new_company_answers_at_once(world: World) -> None:
     assert get(world.app, "carla.localhost").status_code == 400, "and this answer was remembered"
-    [(plan_id,)] = [(option,) for option in re.findall(r'<option value="(\d+)"', world.operator().get("/admin/tenants/add").text)]
-    form = {"plan": plan_id, "currency": "EUR", "timezone": "Europe/Berlin", "locale": "en", "name": "Carla", "slug": "carla"}
+    [(plan_id,)] = [
+        (option,)
+        for option in re.findall(r'<option value="(\d+)"', world.operator().get("/admin/tenants/add").text)
+    ]
+    form = {
+        "plan": plan_id,
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "locale": "en",
+        "name": "Carla",
+        "slug": "carla",
+    }
     answer = world.operator().post("/admin/tenants/add", **form)
     assert answer.status_code == 302, answer.text
     assert place(get(world.app, "carla.localhost")) == "Carla"

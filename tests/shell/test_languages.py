@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from babel.messages.catalog import Message
@@ -13,6 +14,7 @@ from babel.messages.pofile import read_po
 from flask import Flask
 
 from app.core.web.choices import LOCALES
+from app.core.web.labels import DEEDS, ENDS
 from app.shell import translations
 from tests.domains.accounts.support import NEW_PASSWORD, link_to, mails_to, run
 from tests.support.databases import Database
@@ -86,6 +88,21 @@ def test_what_is_compiled_is_what_is_written(app: Flask, language: str) -> None:
     with app.app_context(), force_locale(language):
         stale = [m.id for m in messages(language) if not m.pluralizable and gettext(m.id) != m.string]
     assert stale == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r'\b(?:note|record)\([^"\n]*"([^"]+)"', DEEDS),
+        (r'\bend_sessions?(?:_of|_of_token)?\([^"\n]*reason="([^"]+)"', ENDS),
+    ],
+    ids=["deeds", "ends"],
+)
+def test_what_is_stored_in_english_has_words_to_be_shown_in(pattern: str, words: Mapping[str, Any]) -> None:
+    sources = (translations.ROOT / "app").rglob("*.py")
+    stored = {found for source in sources for found in re.findall(pattern, source.read_text())}
+    assert len(stored) >= 5
+    assert stored <= set(words)
 
 
 # -- Pages -------------------------------------------------------------------------------------------------
@@ -315,8 +332,11 @@ def test_other_mails_of_a_german_company_are_german(german_company: World, datab
     visitor(world, world.anna.host, "en").post(link, password=NEW_PASSWORD, repeat=NEW_PASSWORD)
     assert only_mail(world, database, email)[0] == "Ihr Passwort wurde geändert"
     tutor = visitor(world, world.anna.host, "en", world.anna.email("tutor"))
-    tutor.post("/account/email", page="/account/", new_email="neu@tutor.test", password=PASSWORD)
-    assert only_mail(world, database, "neu@tutor.test")[0] == "Bestätigen Sie Ihre E-Mail-Adresse"
+    tutor.post("/account/email", page="/account/", new_email=NEWCOMER, password=PASSWORD)
+    assert only_mail(world, database, NEWCOMER)[0] == "Bestätigen Sie Ihre E-Mail-Adresse"
+    tutor.post(link_to(world.app, database, NEWCOMER, "verify"))
+    former = world.anna.email("tutor")
+    assert only_mail(world, database, former)[0] == "Ihre E-Mail-Adresse wurde geändert"
 
 
 def test_an_accounts_own_language_beats_the_companys(german_company: World, database: Database) -> None:

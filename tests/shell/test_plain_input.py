@@ -23,9 +23,7 @@ def page_statuses(browser: Browser) -> dict[str, int]:
         "NUL byte in a value": add(full_name="a\x00b"),
         "NUL byte in the search": browser.get(f"{people}?q=%00").status_code,
         "integer beyond 64 bit in the path": browser.get(f"{people}{HUGE}").status_code,
-        "integer beyond 64 bit in a filter": browser.get(
-            f"/admin/memberships/?person_id={HUGE}"
-        ).status_code,
+        "integer beyond 64 bit in a filter": browser.get(f"/admin/memberships/?person_id={HUGE}").status_code,
         "negative page": browser.get(f"{people}?page=-1").status_code,
         "huge page": browser.get(f"{people}?page={HUGE}").status_code,
         "non-numeric relation filter": browser.get("/admin/memberships/?person_id=x").status_code,

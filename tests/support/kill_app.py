@@ -169,7 +169,7 @@ def main() -> None:
             if os.getppid() == nursery_id:
                 _run(line.strip(), app)
             os._exit(0)
-        print(child, flush=True)  # noqa: T201 - the answer
+        print(child, flush=True)
 
 
 def _run(name: str, app: Flask) -> None:

@@ -196,7 +196,7 @@ def check(server: Server, count: int) -> None:
     tally = race(server.pairs, count, server.asker)
     while server.connections:
         server.connections.pop().close()
-    print(f"{tally.right} right, {len(tally.wrong)} wrong, {tally.seconds:.1f} s")  # noqa: T201
+    print(f"{tally.right} right, {len(tally.wrong)} wrong, {tally.seconds:.1f} s")
     assert tally.wrong == []
     assert tally.right == count
 

@@ -380,7 +380,7 @@ def test_as_many_rows_as_allowed_come_in_and_one_more_does_not(world: World) -> 
     lines = [f"Person {n:05},p{n}@x.test" for n in range(MAX_IMPORT_ROWS)]
     started = time.perf_counter()
     assert imported(world, manager, "full_name,email\n" + "\n".join(lines)) == MAX_IMPORT_ROWS == 5_000
-    print(f"{MAX_IMPORT_ROWS} rows in {time.perf_counter() - started:.1f} s")  # noqa: T201
+    print(f"{MAX_IMPORT_ROWS} rows in {time.perf_counter() - started:.1f} s")
     found = refused(world, manager, "full_name,email\n" + "\n".join([*lines, "One More,"]))
     assert "5000 at most" in found[0][2].replace(",", "")
 

@@ -37,7 +37,9 @@ def assert_dead(browser: Browser, link: str) -> None:
     assert browser.post_raw(link, {"csrf_token": token}).status_code == 410
 
 
-def test_the_address_changes_when_the_link_is_followed_and_confirmed(world: World, database: Database) -> None:
+def test_the_address_changes_when_the_link_is_followed_and_confirmed(
+    world: World, database: Database
+) -> None:
     browser, link = asked(world, database)
     before = addresses(database)
     page = browser.get(link)
@@ -47,7 +49,9 @@ def test_the_address_changes_when_the_link_is_followed_and_confirmed(world: Worl
     assert browser.post(link).status_code == 200
     assert (NEW, NEW) in addresses(database)
     assert (OLD, OLD) not in addresses(database)
-    assert Browser(world.app, world.anna.host).post("/login/", email=OLD, password=PASSWORD).status_code == 401
+    assert (
+        Browser(world.app, world.anna.host).post("/login/", email=OLD, password=PASSWORD).status_code == 401
+    )
     assert NEW in world.browser(world.anna.host, NEW).get("/account/").text
     [(changes,)] = rows(database, "SELECT changes FROM audit_entry WHERE verb = 'e-mail address changed'")
     assert changes["email"] == [OLD, NEW]
@@ -115,7 +119,9 @@ def test_two_who_prove_one_address_at_once(world: World, database: Database) -> 
     assert addresses(database).count((NEW, NEW)) == 1
 
 
-@pytest.mark.parametrize("email", ["", "x", "a@b@c", "a@mail.test\r\nBcc: b@mail.test", "a\0@mail.test", "x" * 400])
+@pytest.mark.parametrize(
+    "email", ["", "x", "a@b@c", "a@mail.test\r\nBcc: b@mail.test", "a\0@mail.test", "x" * 400]
+)
 def test_an_address_that_is_none(world: World, database: Database, email: str) -> None:
     assert ask(world.manager(), email).status_code == 422
     drain(world.app)
@@ -126,7 +132,9 @@ def test_nobody_is_flooded_with_confirmations(world: World, database: Database) 
     """An open session is no mail cannon: further mails are dropped in silence."""
     browser = world.manager()
     for number in range(policies.MAILS_PER_ACCOUNT.hits + 4):
-        assert ask(browser, "victim@mail.test" if number % 2 else f"victim{number}@mail.test").status_code == 302
+        assert (
+            ask(browser, "victim@mail.test" if number % 2 else f"victim{number}@mail.test").status_code == 302
+        )
     drain(world.app)
     assert rows(database, "SELECT count(*) FROM mock_mail") == [(policies.MAILS_PER_ACCOUNT.hits,)]
 
@@ -137,7 +145,15 @@ def test_links_that_were_tampered_with(world: World, database: Database) -> None
     Browser(world.app, world.anna.host).post("/forgot/", email="tutor@anna.test")
     reset = link_to(world.app, database, "tutor@anna.test", "reset").removeprefix("/reset/")
     before = addresses(database)
-    for token in (f"{payload}x.{stamp}.{signature}", f"{payload}.{stamp}", "x", "%00", reset, "é", "x" * 20_000):
+    for token in (
+        f"{payload}x.{stamp}.{signature}",
+        f"{payload}.{stamp}",
+        "x",
+        "%00",
+        reset,
+        "é",
+        "x" * 20_000,
+    ):
         assert_dead(browser, f"/verify/{token}")
     assert addresses(database) == before
 

@@ -17,7 +17,9 @@ NEWCOMER = "newcomer@mail.test"
 DESK = ("invitation.read", "invitation.write", "membership.read", "membership.act", "role.read", "role.write")
 
 
-def invite(browser: Browser, email: str = NEWCOMER, role: str = "tutor", name: str = "Nora New") -> TestResponse:
+def invite(
+    browser: Browser, email: str = NEWCOMER, role: str = "tutor", name: str = "Nora New"
+) -> TestResponse:
     return browser.post("/admin/invitations/add", full_name=name, email=email, role=role)
 
 
@@ -63,8 +65,12 @@ def test_a_larger_role_of_the_companys_own_is_out_of_reach_too(world: World, dat
     assert invite(clerk, role=f"own:{mine}").status_code == 302
 
 
-@pytest.mark.parametrize("rights", [["person.write"], [*DESK, "brand.write"], ["tenant.write"], ["nonsense.read"]])
-def test_nobody_composes_a_role_beyond_their_own_rights(world: World, database: Database, rights: list[str]) -> None:
+@pytest.mark.parametrize(
+    "rights", [["person.write"], [*DESK, "brand.write"], ["tenant.write"], ["nonsense.read"]]
+)
+def test_nobody_composes_a_role_beyond_their_own_rights(
+    world: World, database: Database, rights: list[str]
+) -> None:
     clerk = front_desk(world, world.anna, *DESK)
     [(mine, before)] = rows(database, "SELECT id, rights FROM role")
     for page, name in (("/admin/roles/add", "New"), (f"/admin/roles/{mine}/edit", "Front desk")):
@@ -80,7 +86,10 @@ def test_nobody_composes_a_role_beyond_their_own_rights(world: World, database: 
 
 def test_a_manager_composes_any_role_of_the_company_and_none_of_the_platform(world: World) -> None:
     with world.app.app_context():
-        every, here = sorted(catalogue().on("platform") | catalogue().on("tenant")), sorted(catalogue().on("tenant"))
+        every, here = (
+            sorted(catalogue().on("platform") | catalogue().on("tenant")),
+            sorted(catalogue().on("tenant")),
+        )
     manager = world.manager()
     assert manager.post("/admin/roles/add", name="All of it", rights=every).status_code == 422
     assert manager.post("/admin/roles/add", name="All of ours", rights=here).status_code == 302
@@ -96,13 +105,24 @@ def test_a_clerk_does_not_end_or_restore_a_manager(world: World, database: Datab
     several = {"id": [str(second), str(world.anna.memberships["tutor"])]}
     path = f"/admin/memberships/do/restore?id={several['id'][0]}&id={several['id'][1]}"
     assert clerk.post("/admin/memberships/do/restore", page=path, **several).status_code == 403
-    states = rows(database, "SELECT status FROM membership WHERE id = ANY(%s)", [second, world.anna.memberships["tutor"]])
+    states = rows(
+        database,
+        "SELECT status FROM membership WHERE id = ANY(%s)",
+        [second, world.anna.memberships["tutor"]],
+    )
     assert states == [("ended",), ("ended",)], "all of a selection or none"
 
 
-def test_a_role_taken_from_the_inviter_meanwhile_is_no_longer_theirs_to_give(world: World, database: Database) -> None:
+def test_a_role_taken_from_the_inviter_meanwhile_is_no_longer_theirs_to_give(
+    world: World, database: Database
+) -> None:
     clerk = front_desk(world, world.anna, *DESK)
-    form = {"full_name": "N", "email": NEWCOMER, "role": "tutor", "csrf_token": clerk.csrf("/admin/invitations/add")}
+    form = {
+        "full_name": "N",
+        "email": NEWCOMER,
+        "role": "tutor",
+        "csrf_token": clerk.csrf("/admin/invitations/add"),
+    }
     run(database, "UPDATE role SET rights = '{invitation.read}'")
     assert clerk.post_raw("/admin/invitations/add", form).status_code == 403
     assert pending(database) == []
@@ -154,7 +174,12 @@ def test_the_last_place_for_a_tutor_is_given_once(world: World, database: Databa
     run(database, "UPDATE plan SET max_tutors = 2")
     managers = [world.manager() for _number in range(6)]
     forms = [
-        {"full_name": "N", "email": f"n{n}@mail.test", "role": "tutor", "csrf_token": m.csrf("/admin/invitations/add")}
+        {
+            "full_name": "N",
+            "email": f"n{n}@mail.test",
+            "role": "tutor",
+            "csrf_token": m.csrf("/admin/invitations/add"),
+        }
         for n, m in enumerate(managers)
     ]
     with ThreadPoolExecutor(len(managers)) as threads:
@@ -172,13 +197,17 @@ def test_the_last_manager_stays(world: World, database: Database) -> None:
     path = f"/admin/memberships/do/end?id={mine}&id={second}"
     both = manager.post("/admin/memberships/do/end", page=path, id=[str(mine), str(second)])
     assert both.status_code == 409
-    query = "SELECT count(*) FROM membership WHERE role_key = 'manager' AND status = 'active' AND tenant_id = %s"
+    query = (
+        "SELECT count(*) FROM membership WHERE role_key = 'manager' AND status = 'active' AND tenant_id = %s"
+    )
     assert rows(database, query, world.anna.id) == [(2,)]
 
 
 def test_two_managers_who_end_each_other_at_once_leave_one(world: World, database: Database) -> None:
     second = join(world, world.anna, world.anna.accounts["guardian"], role_key="manager")
-    query = "SELECT count(*) FROM membership WHERE role_key = 'manager' AND status = 'active' AND tenant_id = %s"
+    query = (
+        "SELECT count(*) FROM membership WHERE role_key = 'manager' AND status = 'active' AND tenant_id = %s"
+    )
     for _round in range(5):
         run(database, "UPDATE membership SET status = 'active'")
         pairs = [
@@ -195,8 +224,16 @@ def test_two_managers_who_end_each_other_at_once_leave_one(world: World, databas
 
 # -- Hostile names -----------------------------------------------------------------------------------------
 
-PLAIN = ["👩‍🏫 Zoë 🎓", "يوسف العربي", "Ann\u202egpj.exe", "O'Brien \"Bob\" & Söhne", "{{7*7}}${7*7}{% raw %}", "-1+1", "א" * 120]
-MARKUP = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "<a href='javascript:x'>x</a>"]
+PLAIN = [
+    "👩‍🏫 Zoë 🎓",
+    "يوسف العربي",
+    "Ann\u202egpj.exe",
+    'O\'Brien "Bob" & Söhne',
+    "{{7*7}}${7*7}{% raw %}",
+    "-1+1",
+    "א" * 120,
+]
+MARKUP = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<a href='javascript:x'>x</a>"]
 REFUSED = {
     "NUL": "A\0B",
     "line break": "A\r\nBcc: victim@mail.test",
@@ -234,7 +271,10 @@ def test_a_name_that_is_none(world: World, database: Database, name: str) -> Non
     assert pending(database) == []
     body = {"full_name": name, "email": NEWCOMER, "role": "tutor"}
     api = world.app.test_client().post(
-        "/api/v1/invitations/", json=body, base_url=f"http://{world.anna.host}", headers=bearer(world, "manager")
+        "/api/v1/invitations/",
+        json=body,
+        base_url=f"http://{world.anna.host}",
+        headers=bearer(world, "manager"),
     )
     assert api.status_code in {413, 422}, api.text
     assert pending(database) == []
@@ -255,7 +295,9 @@ def test_an_address_that_is_none(world: World, database: Database, email: str) -
     assert rows(database, "SELECT id FROM outbox WHERE name = 'accounts.PersonInvited'") == []
 
 
-@pytest.mark.parametrize("email", ["groß@mail.test", "jörg@mail.test", "用户@mail.test", "o'brien+x@mail.test"])
+@pytest.mark.parametrize(
+    "email", ["groß@mail.test", "jörg@mail.test", "用户@mail.test", "o'brien+x@mail.test"]
+)
 def test_an_unusual_address_is_written_to_as_it_is(world: World, database: Database, email: str) -> None:
     """`ß` is a letter of its own: folded to `ss` the mail would go to another mailbox."""
     assert invite(world.manager(), email).status_code == 302
@@ -263,7 +305,11 @@ def test_an_unusual_address_is_written_to_as_it_is(world: World, database: Datab
 
 
 def test_a_strange_inviter_does_not_stop_the_mail(world: World, database: Database) -> None:
-    run(database, "UPDATE person SET full_name = %s WHERE email = 'manager@anna.test'", "Evil <x@y.test> " + "n" * 90)
+    run(
+        database,
+        "UPDATE person SET full_name = %s WHERE email = 'manager@anna.test'",
+        "Evil <x@y.test> " + "n" * 90,
+    )
     run(database, "UPDATE tenant SET name = %s WHERE id = %s", "N" * 120, world.anna.id)
     assert invite(world.manager()).status_code == 302
     [(subject, _text, _html)] = mails_to(world.app, database, NEWCOMER)

@@ -76,7 +76,9 @@ def test_the_whole_chain(world: World) -> None:
         assert answer.headers["Cache-Control"] == "no-store"
         if answer.status_code != 302:
             break
-        url = answer.location if "://" in answer.location else f"http://{urlsplit(url).netloc}{answer.location}"
+        url = (
+            answer.location if "://" in answer.location else f"http://{urlsplit(url).netloc}{answer.location}"
+        )
     assert hops == [
         (302, PLATFORM, f"/handover/to/{world.anna.id}"),
         (302, world.anna.host, "/handover/start"),
@@ -103,7 +105,9 @@ def test_the_visit_stands_in_the_companys_own_trail(world: World, database: Data
     assert entries[0][:2] == ("created", world.operator_id)
     assert "Olga Operator" in world.manager().get("/admin/audit/").text
     assert "Olga Operator" not in world.manager(world.bert).get("/admin/audit/").text
-    assert rows(database, "SELECT tenant_id, kind FROM user_session WHERE kind = 'visit'") == [(world.anna.id, "visit")]
+    assert rows(database, "SELECT tenant_id, kind FROM user_session WHERE kind = 'visit'") == [
+        (world.anna.id, "visit")
+    ]
 
 
 def test_the_nonces_cookie(world: World, settings: Settings) -> None:
@@ -148,7 +152,9 @@ def with_another_nonce(world: World, _operator: Browser, url: str) -> TestRespon
 
 
 def on_another_companys_host(world: World, operator: Browser, url: str) -> TestResponse:
-    nonce = with_nonce_of(world, operator, world.anna).client.get_cookie("wm-handover", "anna.localhost", "/handover/")
+    nonce = with_nonce_of(world, operator, world.anna).client.get_cookie(
+        "wm-handover", "anna.localhost", "/handover/"
+    )
     operator.client.set_cookie("wm-handover", nonce.value, domain="bert.localhost", path="/handover/")
     return fetch(operator.client, url.replace(world.anna.host, world.bert.host))
 
@@ -181,7 +187,10 @@ def missing(_world: World, operator: Browser, url: str) -> TestResponse:
     ],
 )  # fmt: skip
 def test_a_ticket_that_is_worth_nothing(
-    world: World, database: Database, way: Callable[[World, Browser, str], TestResponse], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    database: Database,
+    way: Callable[[World, Browser, str], TestResponse],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(world.app.extensions, "test database", database)
     operator = world.operator()
@@ -229,7 +238,10 @@ def test_no_ticket_without_a_fresh_intent_for_this_company(world: World, databas
 
 def test_managers_and_visitors_get_none(world: World, database: Database) -> None:
     manager, visitor = world.manager(), Browser(world.app, PLATFORM)
-    for path in (f"/handover/to/{world.bert.id}", f"/handover/ticket?tenant={world.bert.id}&nonce={'n' * 32}"):
+    for path in (
+        f"/handover/to/{world.bert.id}",
+        f"/handover/ticket?tenant={world.bert.id}&nonce={'n' * 32}",
+    ):
         assert manager.get(path).status_code == 404
         assert visitor.get(path).status_code == 302
         assert visitor.get(path).location.startswith("/login/")
@@ -242,7 +254,9 @@ def test_the_button_asks_first_and_wants_a_token(world: World) -> None:
     operator = world.operator()
     assert operator.get(f"/admin/tenants/{world.anna.id}/do/open").status_code == 200
     assert ask_ticket(operator, world.anna.id) == 410, "looking at the question is no intent"
-    answer = operator.post_raw(f"/admin/tenants/{world.anna.id}/do/open", {}, headers={"Origin": "http://evil.test"})
+    answer = operator.post_raw(
+        f"/admin/tenants/{world.anna.id}/do/open", {}, headers={"Origin": "http://evil.test"}
+    )
     assert answer.status_code in {400, 403}
     assert ask_ticket(operator, world.anna.id) == 410
 
@@ -259,7 +273,9 @@ def test_support_looks_and_touches_nothing(world: World, database: Database) -> 
     before = rows(database, "SELECT id, full_name FROM person ORDER BY id")
     for path in ("/admin/people/add", f"/admin/people/{person}/delete", "/admin/brand/"):
         assert there.post_raw(path, {"csrf_token": token, "full_name": "X", "name": "X"}).status_code == 403
-    ended = there.post_raw(f"/admin/memberships/{world.anna.memberships['tutor']}/do/end", {"csrf_token": token})
+    ended = there.post_raw(
+        f"/admin/memberships/{world.anna.memberships['tutor']}/do/end", {"csrf_token": token}
+    )
     assert ended.status_code == 403
     assert rows(database, "SELECT id, full_name FROM person ORDER BY id") == before
 

@@ -25,7 +25,9 @@ MEMBERS = """
 """
 
 
-def invite(browser: Browser, email: str = NEWCOMER, role: str = "tutor", name: str = "Nora New") -> TestResponse:
+def invite(
+    browser: Browser, email: str = NEWCOMER, role: str = "tutor", name: str = "Nora New"
+) -> TestResponse:
     return browser.post("/admin/invitations/add", full_name=name, email=email, role=role)
 
 
@@ -48,7 +50,12 @@ def assert_dead(world: World, link: str, host: str | None = None) -> str:
     page = browser.get(link)
     assert page.status_code == 410, page.text
     assert "This link does not work any more" in page.text
-    form = {"full_name": "N", "password": NEW_PASSWORD, "repeat": NEW_PASSWORD, "csrf_token": browser.csrf("/login/")}
+    form = {
+        "full_name": "N",
+        "password": NEW_PASSWORD,
+        "repeat": NEW_PASSWORD,
+        "csrf_token": browser.csrf("/login/"),
+    }
     assert browser.post_raw(link, form).status_code == 410
     return unchanging(page.text)
 
@@ -144,7 +151,12 @@ def test_what_is_refused_leaves_the_link_alive(
 ) -> None:
     link = invited(world, database)
     browser = Browser(world.app, world.anna.host)
-    form = {"full_name": "N", "password": NEW_PASSWORD, "repeat": NEW_PASSWORD, "csrf_token": browser.csrf(link)}
+    form = {
+        "full_name": "N",
+        "password": NEW_PASSWORD,
+        "repeat": NEW_PASSWORD,
+        "csrf_token": browser.csrf(link),
+    }
     assert browser.post_raw(link, {**form, **more}).status_code == status
     assert rows(database, "SELECT id FROM ab_user WHERE email = %s", NEWCOMER) == []
     assert accept(world, link)[1].status_code == 302

@@ -20,7 +20,9 @@ from tests.support.databases import Database
 from tests.support.world import PASSWORD, Browser, World
 
 ACCOUNT, ADDRESS = policies.PER_ACCOUNT.hits, policies.PER_ADDRESS.hits
-SPELLINGS = itertools.cycle(["manager@anna.test", "MANAGER@anna.test", " Manager@Anna.Test", "manager@ANNA.test\t"])
+SPELLINGS = itertools.cycle(
+    ["manager@anna.test", "MANAGER@anna.test", " Manager@Anna.Test", "manager@ANNA.test\t"]
+)
 _forwarded = (f"198.51.{i // 250}.{i % 250 + 1}" for i in itertools.count())
 
 Try = Callable[[Flask, str, str, str], TestResponse]
@@ -74,7 +76,9 @@ def test_the_two_doors_share_one_count(world: World) -> None:
 
 
 @both_doors
-def test_an_address_is_closed_to_guessers_whatever_they_claim(world: World, database: Database, door: Try) -> None:
+def test_an_address_is_closed_to_guessers_whatever_they_claim(
+    world: World, database: Database, door: Try
+) -> None:
     """40 accounts from one address; X-Forwarded-For and its kin differ each time and count for nothing."""
     assert door(world.app, "someone@anna.test", "wrong", "203.0.113.7").status_code == 401
     [(key,)] = rows(database, "SELECT key FROM throttle WHERE key LIKE 'signin ip %%'")
@@ -95,7 +99,9 @@ def test_an_address_is_closed_to_guessers_whatever_they_claim(world: World, data
         ("::ffff:203.0.113.9", "203.0.113.9", True),
     ],
 )
-def test_what_counts_as_one_address(world: World, database: Database, one: str, other: str, same: bool) -> None:
+def test_what_counts_as_one_address(
+    world: World, database: Database, one: str, other: str, same: bool
+) -> None:
     for ip in (one, other):
         by_api(world.app, f"{ip}@anna.test".replace(":", "-"), "wrong", ip)
     hits = rows(database, "SELECT hits FROM throttle WHERE key LIKE 'signin ip %%'")

@@ -92,7 +92,9 @@ def test_asking_does_the_same_work_for_every_address(world: World) -> None:
     assert any("outbox" in statement for statement in seen[0])
 
 
-@pytest.mark.parametrize("email", ["x", "a@b@c", "<script>alert(1)</script>@x.test", "{{7*7}}@x.test", "x" * 320])
+@pytest.mark.parametrize(
+    "email", ["x", "a@b@c", "<script>alert(1)</script>@x.test", "{{7*7}}@x.test", "x" * 320]
+)
 def test_asking_for_nonsense(world: World, email: str) -> None:
     answer = ask(world, email)
     assert answer.status_code in {200, 422}
@@ -125,7 +127,9 @@ def test_the_link_leads_to_the_host_it_was_asked_on_not_to_the_one_that_was_clai
 # -- Using -------------------------------------------------------------------------------------------------
 
 
-def test_the_link_sets_a_password_ends_all_sessions_and_tells_the_owner(world: World, database: Database) -> None:
+def test_the_link_sets_a_password_ends_all_sessions_and_tells_the_owner(
+    world: World, database: Database
+) -> None:
     thief, token = world.manager(), world.token(world.anna)
     link = asked(world, database)
     answer = use(world, link)
@@ -155,7 +159,12 @@ def password_changed(world: World, _database: Database, _link: str) -> str | Non
 
 def email_changed(world: World, database: Database, _link: str) -> str | None:
     manager = world.manager()
-    assert manager.post("/account/email", page="/account/", new_email="fresh@mail.test", password=PASSWORD).status_code == 302
+    assert (
+        manager.post(
+            "/account/email", page="/account/", new_email="fresh@mail.test", password=PASSWORD
+        ).status_code
+        == 302
+    )
     assert manager.post(link_to(world.app, database, "fresh@mail.test", "verify")).status_code == 200
     return None
 
@@ -224,7 +233,15 @@ def test_links_that_were_tampered_with(world: World, database: Database) -> None
     answer = world.manager().post("/admin/invitations/add", full_name="N", email="n@mail.test", role="tutor")
     assert answer.status_code == 302
     other = link_to(world.app, database, "n@mail.test", "invitation").removeprefix("/invitation/")
-    for token in (f"{payload}x.{stamp}.{signature}", f"{payload}.{stamp}", "x", "%00", other, "é", "x" * 20_000):
+    for token in (
+        f"{payload}x.{stamp}.{signature}",
+        f"{payload}.{stamp}",
+        "x",
+        "%00",
+        other,
+        "é",
+        "x" * 20_000,
+    ):
         assert_dead(world, f"/reset/{token}")
     assert use(world, link).status_code == 302
 

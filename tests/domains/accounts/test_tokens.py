@@ -39,7 +39,9 @@ class App:
         self.world, self.base = world, f"http://{host}"
         self.access = self.refresh = ""
 
-    def call(self, path: str, body: Any = None, *, token: str | None = None, method: str = "POST") -> TestResponse:
+    def call(
+        self, path: str, body: Any = None, *, token: str | None = None, method: str = "POST"
+    ) -> TestResponse:
         headers = {"Authorization": f"Bearer {token or self.access}"}
         client = self.world.app.test_client(use_cookies=False)
         return client.open(path, method=method, json=body, base_url=self.base, headers=headers)
@@ -118,7 +120,9 @@ def test_a_replay_after_the_grace_ends_the_whole_family(
     newest = phone.keep(phone.swap())
     with later(seconds=11):
         assert_refused(phone.swap(stolen))
-        assert [(e.tenant_id, e.user_id) for e in announced] == [(world.anna.id, world.anna.accounts["manager"])]
+        assert [(e.tenant_id, e.user_id) for e in announced] == [
+            (world.anna.id, world.anna.accounts["manager"])
+        ]
         assert_refused(newest.swap())
         assert newest.reads() == 401
         assert_refused(phone.swap(stolen))
@@ -155,7 +159,9 @@ def close_account(world: World) -> None:
     assert world.operator().post(f"/admin/accounts/{account_id}/do/close").status_code == 302
 
 
-@pytest.mark.parametrize("what", ["password changed", "account closed", "membership ended", "signed out in the admin"])
+@pytest.mark.parametrize(
+    "what", ["password changed", "account closed", "membership ended", "signed out in the admin"]
+)
 def test_what_happens_elsewhere_ends_the_chain_at_once(phone: App, database: Database, what: str) -> None:
     world = phone.world
     if what == "password changed":
@@ -163,7 +169,11 @@ def test_what_happens_elsewhere_ends_the_chain_at_once(phone: App, database: Dat
     elif what == "account closed":
         close_account(world)
     elif what == "membership ended":
-        run(database, "UPDATE membership SET status = 'ended' WHERE id = %s", world.anna.memberships["manager"])
+        run(
+            database,
+            "UPDATE membership SET status = 'ended' WHERE id = %s",
+            world.anna.memberships["manager"],
+        )
     else:
         [(session_id,)] = rows(database, "SELECT id FROM user_session")
         assert world.operator().post(f"/admin/sign-ins/{session_id}/do/end").status_code == 302
@@ -342,7 +352,9 @@ def test_forged_access_tokens(phone: App, world: World) -> None:
     assert phone.reads(encode()(claims, key, "")) == 200, "the table's own tool makes good tokens"
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic bWFuYWdlcg==", "Token {0}", "{0}", "Bearer, {0}"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic bWFuYWdlcg==", "Token {0}", "{0}", "Bearer, {0}"]
+)
 def test_other_ways_to_write_the_header(phone: App, header: str) -> None:
     headers = {"Authorization": header.format(phone.access)}
     answer = phone.world.app.test_client().get("/api/v1/people/", base_url=phone.base, headers=headers)
@@ -354,7 +366,9 @@ def test_the_published_key_proves_our_tokens(phone: App) -> None:
     [key] = answer.json["keys"]
     assert "d" not in key, "the private half stays at home"
     assert jwt.get_unverified_header(phone.access)["kid"] == key["kid"]
-    claims = jwt.decode(phone.access, jwt.PyJWK(key), algorithms=["EdDSA"], audience=phone.base, issuer=phone.base)
+    claims = jwt.decode(
+        phone.access, jwt.PyJWK(key), algorithms=["EdDSA"], audience=phone.base, issuer=phone.base
+    )
     assert claims["sub"] == str(phone.world.anna.accounts["manager"])
     assert "email" not in claims
 
@@ -365,9 +379,17 @@ def test_the_published_key_proves_our_tokens(phone: App) -> None:
 def test_the_api_knows_no_cookies(world: World, database: Database) -> None:
     browser = world.manager()
     token = browser.csrf("/account/")
-    for method, path in (("GET", "/api/v1/people/"), ("POST", "/api/v1/people/"), ("POST", "/api/v1/auth/logout")):
+    for method, path in (
+        ("GET", "/api/v1/people/"),
+        ("POST", "/api/v1/people/"),
+        ("POST", "/api/v1/auth/logout"),
+    ):
         answer = browser.client.open(
-            path, method=method, json={"full_name": "X"}, base_url=browser.base, headers={"X-CSRFToken": token}
+            path,
+            method=method,
+            json={"full_name": "X"},
+            base_url=browser.base,
+            headers={"X-CSRFToken": token},
         )
         assert_refused(answer)
     assert rows(database, "SELECT count(*) FROM person WHERE full_name = 'X'") == [(0,)]
@@ -392,7 +414,10 @@ def many_apps(world: World, company: Company, number: int) -> list[App]:
         user = queries.user(company.accounts["manager"])
         for _number in range(number):
             pair = tokens.issue(
-                user, tenant_id=company.id, audience=f"http://{company.host}", device=signin.Device(None, None)
+                user,
+                tenant_id=company.id,
+                audience=f"http://{company.host}",
+                device=signin.Device(None, None),
             )
             phone = App(world, company.host)
             phone.access, phone.refresh = pair.access_token, pair.refresh_token
@@ -437,7 +462,8 @@ def test_refresh_against_refresh(world: World, database: Database) -> None:
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.json["refresh_token"] for answer in answers}) == 1
     chains = rows(
-        database, "SELECT count(*) FROM refresh_token WHERE used_at IS NULL GROUP BY session_id HAVING count(*) <> 1"
+        database,
+        "SELECT count(*) FROM refresh_token WHERE used_at IS NULL GROUP BY session_id HAVING count(*) <> 1",
     )
     assert chains == []
     assert live_tokens(database) == 100
