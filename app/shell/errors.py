@@ -10,14 +10,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from app.core import scope
 from app.core.errors import DomainError, SignInNeeded, TooMany, Unavailable, from_database
 from app.core.web.pages import ActionLink, ErrorPage
-from app.core.web.viewing import request_id, to_sign_in, wants_json
+from app.core.web.viewing import request_id, to_sign_in, viewer, wants_json
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def init_app(app: Flask) -> None:
 
 
 def refused(error: DomainError) -> Any:
+    _know_viewer()
     if isinstance(error, SignInNeeded) and not wants_json() and request.method == "GET":
         return to_sign_in()
     headers = {}
@@ -72,6 +73,7 @@ def refused(error: DomainError) -> Any:
 
 def token_expired(_error: CSRFError) -> Any:
     """A form without a token, or with one that expired, where the form can't be shown again."""
+    _know_viewer()
     back = request.referrer
     if back and back.startswith(request.host_url) and not wants_json():
         page = ErrorPage(
@@ -98,6 +100,7 @@ def http_error(error: HTTPException) -> Any:
     status = error.code or 500
     if status in {301, 302, 307, 308}:
         return error.get_response()
+    _know_viewer()
     headers = {"Allow": ", ".join(error.valid_methods or ())} if status == 405 else {}  # type: ignore[attr-defined]
     return answer(status, "http", str(_TEXTS.get(status, _TITLES.get(status, _TEXTS[400]))), headers=headers)
 
@@ -113,8 +116,24 @@ def database_refused(error: DBAPIError) -> Any:
     if refusal is None:
         return fault(error)
     log.warning("the database refused outside a transaction of an edge", exc_info=error)
-    _as_visitor()  # the transaction is spent: whoever was not loaded yet can't be any more
     return refused(refusal)
+
+
+def _know_viewer() -> None:
+    """Words and pages ask who looks, for the language. Where the database can't say, an error's own page
+    must not fail over it: then it is a visitor's."""
+    try:
+        _roll_back()
+        viewer()
+    except SQLAlchemyError:
+        log.warning("an error's page does without its viewer", exc_info=True)
+        _as_visitor()
+
+
+def _roll_back() -> None:
+    session = scope.open_session()
+    if session is not None:
+        session.rollback()
 
 
 def _as_visitor() -> None:
@@ -137,9 +156,7 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> Any:
     """Roll back what is open and say it in the form that was asked for."""
-    session = scope.open_session()
-    if session is not None:
-        session.rollback()
+    _roll_back()
     title = str(_TITLES.get(status, _TITLES[400 if status < 500 else 500]))
     if wants_json() or "site" not in g:
         body = {"type": f"urn:wemaster:{code}", "title": title, "status": status, "detail": text}

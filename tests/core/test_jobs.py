@@ -261,7 +261,7 @@ def test_a_killed_worker_sends_the_same_mail_again(smtp: tuple[Site, int], who: 
             site.live.start("worker")
         site.wait_delivered(email)
         assert time.monotonic() - killed < 60
-    assert site.row(email)[1] == 2
+    assert site.row(email)[1] >= 2
     ids = [message_from_bytes(content)["Message-ID"] for _to, content in relay.kept]
-    assert len(ids) == 2
-    assert ids[0] == ids[1]
+    assert len(ids) >= 2
+    assert len(set(ids)) == 1

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
 from app.core.rights import PLATFORM as ON_PLATFORM
 from app.core.rights import TENANT as ON_TENANT
@@ -21,7 +21,8 @@ OWN = "lessons.anna.example"
 
 def get(app: Flask, host: str, path: str = "/login/", **headers: str) -> TestResponse:
     """With exactly this Host header."""
-    return app.test_client().get(path, headers={"Accept": "text/html", **headers, "Host": host})
+    client = app.test_client(use_cookies=False)  # its cookie jar chokes on strange hosts before we see them
+    return client.get(path, headers={"Accept": "text/html", **headers, "Host": host})
 
 
 def place(answer: TestResponse) -> str:
@@ -39,9 +40,9 @@ def place(answer: TestResponse) -> str:
         "evil.test", "anna.evil.test", "localhost.evil.test", "anna.localhost.evil.test", "nobody.localhost:8000",
         "www.anna.localhost", "annalocalhost", ".localhost", "-.localhost", "anna..localhost", "*.localhost",
         "127.0.0.2", "127.1", "2130706433", "0x7f000001", "[::2]", "[::1", "::1", "[::ffff:127.0.0.1]", "0.0.0.0",
-        "anna.localhost@evil.test", "evil.test#anna.localhost", "anna.localhost/x", "anna.localhost\\x", "anna.localhost:80:80",
+        "anna.localhost@evil.test", "evil.test#anna.localhost", "anna.localhost/x", "anna.localhost\\x", "anna.localhost:81:81",
         "anna.localhost:port", "anna.localhost:999999", "anna localhost", "anna.localhost, evil.test", "ann\u00e4.localhost",
-        "xn--ann-.localhost", "%61nna.localhost", "' OR 1=1 --", "a" * 300, "localhost%00.evil.test",
+        "%61nna.localhost", "' OR 1=1 --", "a" * 300, "localhost%00.evil.test",
     ],
 )  # fmt: skip
 def test_a_host_that_is_not_ours(world: World, host: str) -> None:
@@ -50,6 +51,13 @@ def test_a_host_that_is_not_ours(world: World, host: str) -> None:
         assert answer.status_code == 400, (path, answer.status_code)
         assert host not in answer.text
         assert "Location" not in answer.headers
+
+
+def test_a_host_that_punycode_does_not_know(world: World) -> None:
+    """The test client itself can't ask this."""
+    environ = create_environ("/login/", "http://anna.localhost", headers={"Host": "xn--ann-.localhost"})
+    _body, status, _headers = run_wsgi_app(world.app, environ)
+    assert status == "400 BAD REQUEST"
 
 
 @pytest.mark.parametrize(

@@ -83,10 +83,7 @@ class Stage:
         identities = [self.identity(name) for name in names or self.guests]
         before, tally = self.checksums(), Tally()
         for who in identities:
-            import time
-            t=time.process_time(); q=time.perf_counter(); n=tally.requests
             tally += self.walk.run(replace(who, thorough=False, inside_only=True) if quick else who)
-            sys.stdout.write(f"{who.name} {tally.requests-n} {time.process_time()-t:.1f} {time.perf_counter()-q:.1f}\n")
         after = self.checksums()
         changed = [table for table, digest in before.items() if after[table] != digest]
         tally.wrong += [f"rows of bert's in {table} were changed" for table in changed]

@@ -27,12 +27,14 @@ NEWCOMER = "neu@mail.test"
 
 
 def messages(language: str) -> list[Message]:
+    """What is translated so far; what is missing is told once, by the check."""
     file = translations.TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
     with file.open("rb") as stream:
-        return [message for message in read_po(stream, locale=language) if message.id]
+        return [m for m in read_po(stream, locale=language) if m.id and all(forms(m.string))]
 
 
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A message's texts: one, or one for each plural form."""
     return (text,) if isinstance(text, str) else tuple(text)
 
 
