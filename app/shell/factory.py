@@ -151,6 +151,7 @@ def _requests(app: Flask, settings: Settings) -> None:
     @app.teardown_request
     def end(_error: BaseException | None) -> None:
         audit.reset_actor()
+        clear_contextvars()
 
     hosts.init_app(app, settings)
     identity.init_app(app)

@@ -144,4 +144,4 @@ def test_a_company_is_opened_branded_and_staffed(live: LiveServers, operated: Fl
     submit(operator, "Open this company")
     operator.wait_for_url(live.url("/admin/", "fjord.localhost"))
     manager.goto(live.url("/admin/audit/", "fjord.localhost"))
-    manager.get_by_text("opened by an operator").first.wait_for()
+    manager.get_by_text("opened these pages as an operator").first.wait_for()
