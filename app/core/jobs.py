@@ -61,9 +61,12 @@ def enqueue_delivery(name: str, row_id: int, attempts: int) -> Job:
     )
 
 
-def enqueue_tick() -> Job:
-    """Have a worker look at the schedules."""
-    return queue("default").enqueue_call("app.core.tasks.tick", timeout=600, result_ttl=0, failure_ttl=3600)
+def enqueue_tick() -> None:
+    """Have a worker look at the schedules, unless that waits to be done already: without a worker for a
+    day, ticks would bury all else. Raises RedisError where the queue is away."""
+    ticks = queue("default")
+    if ticks.get_job_position("tick") is None:
+        ticks.enqueue_call("app.core.tasks.tick", job_id="tick", timeout=600, result_ttl=0, failure_ttl=3600)
 
 
 def app_of_worker() -> Flask:

@@ -326,9 +326,12 @@ def scheduler(plan: Plan, app: Flask) -> Iterator[Callable[[], None]]:
 def test_it_ticks_through_the_queue(plan: Plan, scheduler: Callable[[], None]) -> None:
     plan.add("tidy")
     scheduler()
-    wait_until(lambda: len(jobs.queue("default")) >= 3)
-    ticks = jobs.queue("default").get_jobs()
-    assert {(job.func_name, tuple(job.args)) for job in ticks} == {("app.core.tasks.tick", ())}
+    for _ in range(2):
+        wait_until(lambda: len(jobs.queue("default")) > 0)
+        time.sleep(0.1)
+        (tick,) = jobs.queue("default").get_jobs()  # a tick that nobody takes is not repeated
+        assert (tick.func_name, tuple(tick.args)) == ("app.core.tasks.tick", ())
+        jobs.queue("default").empty()
     assert plan.runs == {}, "the work is the worker's"
 
 

@@ -46,7 +46,9 @@ def kinds(base: type[DomainError] = DomainError) -> Iterator[type[DomainError]]:
 
 def made(kind: type[DomainError]) -> DomainError:
     """A refusal of this kind; those of providers say what happened, to the log alone."""
-    return kind("mail", "psycopg.Error") if issubclass(kind, ProviderUnavailable | ProviderRefused) else kind()
+    return (
+        kind("mail", "psycopg.Error") if issubclass(kind, ProviderUnavailable | ProviderRefused) else kind()
+    )
 
 
 def throwing(app: Flask, make: Callable[[], BaseException], path: str = "/throw") -> None:
@@ -77,7 +79,10 @@ def test_every_refusal_as_a_page_and_as_a_problem(world: World, settings: Settin
             assert (problem.json["status"], problem.json["code"]) == (kind.status, kind.code)
             assert problem.json["type"] == f"urn:wemaster:{kind.code}"
             assert {"title", "detail", "request_id"} <= problem.json.keys()
-            assert client.get(f"/throw/{number}", base_url=base, headers=JSON).mimetype == "application/problem+json"
+            assert (
+                client.get(f"/throw/{number}", base_url=base, headers=JSON).mimetype
+                == "application/problem+json"
+            )
             page = client.get(f"/throw/{number}", base_url=base, headers=HTML)
             assert page.mimetype == "text/html"
             assert page.status_code == (302 if kind.code == "sign_in_needed" else kind.status)
@@ -154,7 +159,7 @@ def test_an_exhausted_pool_is_no_fault(world: World, settings: Settings) -> None
         browser = Browser(app, world.anna.host)
         browser.post("/login/", email="manager@anna.test", password="correct horse battery")
         with app.app_context():
-            db.engine.pool._timeout = 0.05
+            db.engine.pool._timeout, db.engine.pool._max_overflow = 0.05, 1
             taken = [db.engine.connect(), db.engine.connect()]
         for path in ("/account/", "/admin/people/"):
             answer = browser.get(path)
@@ -197,7 +202,7 @@ def test_while_the_database_is_away_and_after(fresh_database: Database, tmp_path
         assert operator.get("/admin/").status_code == 200
 
 
-class away:  # noqa: N801 - reads as a context
+class away:
     """Nobody gets into the database, and whoever was in is thrown out."""
 
     def __init__(self, database: Database) -> None:
@@ -213,9 +218,14 @@ class away:  # noqa: N801 - reads as a context
         import psycopg
 
         servers = self.database.servers
-        with psycopg.connect(host=str(servers.socket_dir), user="postgres", dbname="postgres", autocommit=True, port=5432) as admin:
+        with psycopg.connect(
+            host=str(servers.socket_dir), user="postgres", dbname="postgres", autocommit=True, port=5432
+        ) as admin:
             admin.execute(f'ALTER DATABASE "{self.database.name}" ALLOW_CONNECTIONS {word}')
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.database.name])
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [self.database.name],
+            )
 
 
 def assert_away(answer: TestResponse, mimetype: str) -> None:
@@ -270,7 +280,9 @@ def test_what_a_query_string_can_do(world: World) -> None:
     for name, query in QUERIES.items():
         page = browser.get(f"/admin/invitations/?{query}")
         api = browser.client.get(
-            f"/api/v1/invitations/?{query}", base_url=browser.base, headers={"Authorization": f"Bearer {token}"}
+            f"/api/v1/invitations/?{query}",
+            base_url=browser.base,
+            headers={"Authorization": f"Bearer {token}"},
         )
         export = browser.get(f"/admin/invitations/export.csv?{query}")
         for answer in (page, api, export):
@@ -290,11 +302,17 @@ PATHS = {
 def test_what_an_id_in_a_path_can_do(world: World, pk: str) -> None:
     browser, token = world.manager(), world.token(world.anna)
     headers = {"Authorization": f"Bearer {token}"}
-    calls = [("GET", f"/admin/people/{pk}"), ("GET", f"/admin/people/{pk}/edit"), ("GET", f"/admin/memberships/{pk}/do/end")]
+    calls = [
+        ("GET", f"/admin/people/{pk}"),
+        ("GET", f"/admin/people/{pk}/edit"),
+        ("GET", f"/admin/memberships/{pk}/do/end"),
+    ]
     calls += [(method, f"/api/v1/people/{pk}") for method in ("GET", "PUT", "DELETE")]
     calls += [("GET", f"/admin/memberships/do/end?id={pk}"), ("GET", f"/theme/{pk}.css")]
     for method, path in calls:
-        answer = browser.client.open(path, method=method, base_url=browser.base, headers=headers, json={} if method == "PUT" else None)
+        answer = browser.client.open(
+            path, method=method, base_url=browser.base, headers=headers, json={} if method == "PUT" else None
+        )
         allowed = {200, 302, 400, 404} if "?" in path or path.startswith("/theme") else {404, 405, 308}
         assert answer.status_code in allowed, (method, path[:60], answer.status_code)
         assert_says_nothing(answer)
@@ -305,15 +323,31 @@ FORMS: dict[str, tuple[str, dict[str, str], set[int]]] = {
     "a relation 2^63": ("/admin/guardianships/add", {"guardian": str(2**63), "child": "1"}, {422}),
     "a relation that is SQL": ("/admin/guardianships/add", {"guardian": "1 OR 1=1", "child": "1"}, {422}),
     "a selection of 5,000 digits": ("/admin/memberships/do/end", {"id": DIGITS}, {302, 404}),
-    "a selection of 5,000 rows": ("/admin/memberships/do/end", {"id": [str(n) for n in range(5000)]}, {302, 413}),  # type: ignore[dict-item]
-    "a date out of the calendar": ("/admin/people/add", {"full_name": "A", "birth_date": "9999-99-99"}, {422}),
+    "a selection of 5,000 rows": (
+        "/admin/memberships/do/end",
+        {"id": [str(n) for n in range(5000)]},
+        {302, 413},
+    ),  # type: ignore[dict-item]
+    "a date out of the calendar": (
+        "/admin/people/add",
+        {"full_name": "A", "birth_date": "9999-99-99"},
+        {422},
+    ),
     "a date before Christ": ("/admin/people/add", {"full_name": "A", "birth_date": "-0044-03-15"}, {422}),
     "a text of 30,000": ("/admin/people/add", {"full_name": "A", "notes": "x" * 30_000}, {422}),
     "a megabyte": ("/admin/people/add", {"full_name": "x" * 1_000_000}, {422}),
     "3 megabytes": ("/admin/people/add", {"full_name": "x" * 3_000_000}, {413}),
-    "3,000 members": ("/admin/people/add", {f"x{n}": "" for n in range(3000)} | {"full_name": "A"}, {302, 413}),
+    "3,000 members": (
+        "/admin/people/add",
+        {f"x{n}": "" for n in range(3000)} | {"full_name": "A"},
+        {302, 413},
+    ),
     "NUL in a member's name": ("/admin/people/add", {"full_name": "A", "x\0y": "1"}, {302}),
-    "columns that are no fields": ("/admin/people/add", {"full_name": "A", "tenant_id": "2", "id": "7"}, {302}),
+    "columns that are no fields": (
+        "/admin/people/add",
+        {"full_name": "A", "tenant_id": "2", "id": "7"},
+        {302},
+    ),
     "a right that is none": ("/admin/roles/add", {"name": "R", "rights": "\0"}, {422}),
     "a zone that is none": ("/account/", {"full_name": "A", "timezone": "../../etc/passwd"}, {422}),
     "a language that is none": ("/account/", {"full_name": "A", "locale": "x" * 500}, {422}),
@@ -329,7 +363,10 @@ def test_what_a_form_can_do(world: World, case: tuple[str, dict[str, str], set[i
     assert answer.status_code in statuses, answer.text[:2000]
     assert_says_nothing(answer)
     with world.app.app_context(), platform_scope("a test"):
-        foreign = db.session.execute(text("SELECT count(*) FROM person WHERE full_name = 'A' AND tenant_id <> :id"), {"id": world.anna.id})
+        foreign = db.session.execute(
+            text("SELECT count(*) FROM person WHERE full_name = 'A' AND tenant_id <> :id"),
+            {"id": world.anna.id},
+        )
         assert foreign.scalar() == 0
 
 
@@ -367,11 +404,17 @@ BODIES: dict[str, tuple[bytes, dict[str, str], set[int]]] = {
 def test_what_a_json_body_can_do(world: World, case: tuple[bytes, dict[str, str], set[int]]) -> None:
     data, more, statuses = case
     base = f"http://{world.anna.host}"
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {world.token(world.anna)}", **more}
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {world.token(world.anna)}",
+        **more,
+    }
     client = world.app.test_client()
     answer = client.post("/api/v1/people/", data=data, base_url=base, headers=headers)
     assert answer.status_code in statuses, (answer.status_code, answer.text[:500])
-    assert answer.mimetype == ("application/json" if answer.status_code == 201 else "application/problem+json")
+    assert answer.mimetype == (
+        "application/json" if answer.status_code == 201 else "application/problem+json"
+    )
     assert_says_nothing(answer)
     for path in ("/api/v1/auth/token", "/api/v1/auth/refresh"):
         auth = client.post(path, data=data, base_url=base, headers={**headers, "Authorization": ""})
