@@ -24,10 +24,19 @@ wemaster wpad www www1 www2
 """
 RESERVED = frozenset(_RESERVED.split())
 
+ID_DIGITS = 18  # any number of so many digits fits a bigint
+MAX_ID = 10**ID_DIGITS - 1
+
 
 def code(n: int) -> str:
     """A random public code of `n` characters (5 bits each) that can be read aloud."""
     return "".join(secrets.choice(ALPHABET) for _ in range(n))
+
+
+def row_id(text: str) -> int | None:
+    """The key of a row as text from outside says it; None for what can be none. Never reads a long number:
+    Python refuses to convert one of over 4,300 digits."""
+    return int(text) if len(text) <= ID_DIGITS and text.isascii() and text.isdigit() else None
 
 
 def slug_ok(text: str) -> bool:

@@ -16,7 +16,7 @@ from werkzeug.routing import IntegerConverter
 from app.core import audit, outside, scope, walls
 from app.core import log as logs
 from app.core.db import db
-from app.core.web import csrf, headers, openapi
+from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.tenancy import portal as tenancy_portal
@@ -39,7 +39,6 @@ from config import Settings, load_settings
 
 log = logging.getLogger("wemaster.request")
 ROOT = Path(__file__).resolve().parents[2]
-MAX_REQUEST = 16 * 1024 * 1024
 
 
 class IdConverter(IntegerConverter):
@@ -97,8 +96,6 @@ def _config(settings: Settings) -> dict[str, object]:
         "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
         # A sign-in does not grow older by being used, and what is cached publicly must carry no cookie.
         "SESSION_REFRESH_EACH_REQUEST": False,
-        "MAX_CONTENT_LENGTH": MAX_REQUEST,
-        "MAX_FORM_MEMORY_SIZE": 2 * 1024 * 1024,
         "MAX_FORM_PARTS": 2000,
         "PREFERRED_URL_SCHEME": settings.PUBLIC_SCHEME,
         "SEND_FILE_MAX_AGE_DEFAULT": 31536000,
@@ -153,6 +150,7 @@ def _requests(app: Flask, settings: Settings) -> None:
         audit.reset_actor()
         clear_contextvars()
 
+    uploads.init_app(app)
     hosts.init_app(app, settings)
     identity.init_app(app)
     csrf.init_app(app)

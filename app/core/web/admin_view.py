@@ -17,6 +17,7 @@ from flask_babel import ngettext
 from app.core import scope
 from app.core.db import db
 from app.core.errors import DomainError, NotFound
+from app.core.ids import row_id
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
@@ -30,6 +31,7 @@ from app.core.web.forms import Form
 from app.core.web.list_args import ListArgs
 from app.core.web.once import once
 from app.core.web.site import site
+from app.core.web.uploads import takes_files
 from app.core.web.viewing import require, safe_next, to_sign_in, viewer
 
 FAB_METHODS = {"action", "action_post", "download"}
@@ -176,6 +178,7 @@ class AdminView(ModelView):
         return render_template("admin/confirm.html", page=page), status
 
     @expose("/import", methods=["GET", "POST"])
+    @takes_files
     def import_rows(self) -> Any:
         """Rows from a CSV file: all of them, or none and the errors by line."""
         who = self._enter(WRITE)
@@ -210,10 +213,11 @@ class AdminView(ModelView):
     def do_many(self, name: str) -> Any:
         """An action on the records that were selected in a list: all of them or none."""
         given = request.values.getlist("id")
-        if not given or len(given) > MAX_BULK or not all(i.isascii() and i.isdigit() for i in given):
+        pks = [pk for text in given if (pk := row_id(text)) is not None]
+        if not given or len(given) > MAX_BULK or len(pks) < len(given):
             flash(_("Please select some rows first, %(most)s at most.", most=MAX_BULK), "warning")
             return redirect(f"{self.entry.url}/")
-        return self._do(name, [min(int(i), 2**63 - 1) for i in given], f"{self.entry.url}/", bulk=True)
+        return self._do(name, pks, f"{self.entry.url}/", bulk=True)
 
     def _do(self, name: str, pks: Sequence[int], back: str, *, bulk: bool = False) -> Any:
         action = next((a for a in self.entry.actions if a.name == name), None)

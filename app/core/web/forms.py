@@ -18,9 +18,9 @@ from wtforms.fields.core import UnboundField
 from wtforms.validators import InputRequired, StopValidation
 
 from app.core.errors import DomainError
+from app.core.ids import row_id
 
 MAX_OPTIONS = 50
-MAX_BIGINT = 2**63 - 1
 
 
 class Form(FlaskForm):
@@ -185,8 +185,8 @@ class RelatedField(SelectFieldBase):
         self.data, self.chosen_id = None, None
         if text in {"", "__None"}:
             return
-        if text.isascii() and text.isdigit() and int(text) <= MAX_BIGINT:
-            self.chosen_id = int(text)
+        self.chosen_id = row_id(text)
+        if self.chosen_id is not None:
             self.data = self.find(self.chosen_id)
         if self.data is None:
             raise ValueError(_("What you chose does not exist."))

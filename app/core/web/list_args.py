@@ -16,9 +16,9 @@ from sqlalchemy import Boolean, Date, DateTime, Integer, inspect
 from sqlalchemy.orm import RelationshipDirection
 
 from app.core.errors import Invalid
+from app.core.ids import MAX_ID, row_id
 from app.core.web.admin_data import AdminData, Before, Contains, From, Is, RequestFilters
 from app.core.web.entry import AdminEntry
-from app.core.web.forms import MAX_BIGINT
 from app.core.web.pages import Filter, Text
 
 SIZES = (25, 50, 100)
@@ -100,7 +100,7 @@ class ListArgs:
                 raise BadQuery
             return value == "y"
         if kind == "related" or isinstance(inspect(self.entry.model).columns[name].type, Integer):
-            return _number(value, 0, MAX_BIGINT, least=0)
+            return _number(value, 0, MAX_ID, least=0)
         if kind == "choice" and value not in {key for key, _label in self.entry.choices_of(name) or ()}:
             raise BadQuery
         return value
@@ -187,9 +187,10 @@ def kind_of(entry: AdminEntry, name: str) -> str:
 def _number(text: str | None, default: int, most: int, *, least: int = 1) -> int:
     if text is None or text == "":
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or not least <= int(text) <= most:
+    number = row_id(text)
+    if number is None or not least <= number <= most:
         raise BadQuery
-    return int(text)
+    return number
 
 
 def _midnight(day: dt.date) -> dt.datetime:

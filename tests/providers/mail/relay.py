@@ -82,12 +82,12 @@ class Relay:
 class Server(SMTP):
     """One connection."""
 
+    greeted = False
     plan: dict[str, str]
 
     def connection_made(self, transport: Any) -> None:
         relay: Relay = self.event_handler
-        if not hasattr(self, "plan"):  # called again after STARTTLS
-            self.plan = relay.plan.pop(0) if relay.plan else {}
+        if not self.greeted:  # called again after STARTTLS
             relay.connections += 1
             relay.open += 1
         super().connection_made(transport)
@@ -97,15 +97,23 @@ class Server(SMTP):
         relay.open -= 1
         super().connection_lost(error)
 
+    async def _greet(self, usual: Any, arg: Any) -> None:
+        """The plan is for who greets: the controller's own look at the port does not."""
+        if not self.greeted:
+            self.greeted = True
+            waiting = self.event_handler.plan
+            self.plan = waiting.pop(0) if waiting else {}
+        await self._planned("EHLO", usual, arg)
+
     async def _planned(self, step: str, usual: Any, arg: Any) -> None:
         planned = await self.event_handler.act(self, step)
         await (usual(arg) if planned is None else self.push(planned))
 
     async def smtp_EHLO(self, arg: str) -> None:
-        await self._planned("EHLO", super().smtp_EHLO, arg)
+        await self._greet(super().smtp_EHLO, arg)
 
     async def smtp_HELO(self, arg: str) -> None:
-        await self._planned("EHLO", super().smtp_HELO, arg)
+        await self._greet(super().smtp_HELO, arg)
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         await self._planned("MAIL", super().smtp_MAIL, arg)
