@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check $(CHECKS) requirements assets clean
+.PHONY: help demo test soak bench check $(CHECKS) requirements assets clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS='	' read -r name text; do \
@@ -29,6 +29,10 @@ test: $(TOOLS) $(CATALOGUES) ## Run the whole suite: ARGS="-k login -n0"
 soak: $(TOOLS) $(CATALOGUES) ## Run the long forms of races, simulations, fuzzing and kills
 	@$(BIN)/python run.py assets
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: $(RUNTIME) $(CATALOGUES) ## Measure the list page beside the bare floor and stock Flask-AppBuilder; writes bench.json
+	@$(BIN)/python run.py assets
+	@$(BIN)/python -m bench.list_page
 
 check: $(TOOLS) ## Lint, format, types, import contracts, templates, translations, migrations
 	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) $(CHECKS)

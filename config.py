@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import re
 import secrets
+import sys
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_TRANSLATIONS = Path(__file__).parent / "translations"
+
 
 class SettingsError(SystemExit):
-    """A setting is missing or wrong; the message is one line that names it."""
+    """A setting is missing or wrong; the text is one line that names it, the exit code 2."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(2)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Settings(BaseSettings):
     """Every setting of an installation; `docs/operations.md` explains each to an operator."""
 
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", case_sensitive=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", env_ignore_empty=True, extra="ignore", case_sensitive=True, frozen=True
+    )
 
     ENVIRONMENT: Literal["demo", "test", "production"] = "demo"
     SECRET_KEY: str = Field(default_factory=lambda: secrets.token_urlsafe(48), min_length=32)
     BASE_DOMAIN: str = "localhost"
+    BIND: str = "loopback"
     PORT: int = Field(default=8000, ge=1, le=65535)
     PUBLIC_SCHEME: Literal["http", "https"] = "http"
-    PUBLIC_PORT: int | None = None
+    PUBLIC_PORT: int | None = Field(default=None, ge=1, le=65535)
     PLATFORM_HOST_ALIASES: str = ""
     TRUSTED_PROXY_HOPS: int = Field(default=0, ge=0, le=5)
 
     DATABASE_URL: str = ""
     MIGRATION_DATABASE_URL: str = ""
-    DATABASE_POOL_SIZE: int = Field(default=10, ge=1)
+    DATABASE_POOL_SIZE: int = Field(default=10, ge=1, le=1000)
     REDIS_URL: str = ""
     VAR_DIR: Path = Path("var")
 
     MAIL_PROVIDER: Literal["mock", "smtp"] = "mock"
     MAIL_FROM: str = "WeMaster <no-reply@wemaster.test>"
     SMTP_HOST: str = "127.0.0.1"
-    SMTP_PORT: int = 25
+    SMTP_PORT: int = Field(default=25, ge=1, le=65535)
     SMTP_USERNAME: str = ""
     SMTP_PASSWORD: str = ""
     SMTP_SECURITY: Literal["none", "starttls", "tls"] = "starttls"
@@ -47,9 +63,27 @@ class Settings(BaseSettings):
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    OUTBOX_LEASE_SECONDS: int = Field(default=60, ge=1)
-    SCHEDULE_TICK_SECONDS: int = Field(default=5, ge=1)
-    WEB_THREADS: int = Field(default=32, ge=1)
+    OUTBOX_LEASE_SECONDS: int = Field(default=60, ge=1, le=3600)
+    SCHEDULE_TICK_SECONDS: int = Field(default=5, ge=1, le=3600)
+    WEB_THREADS: int = Field(default=32, ge=1, le=1000)
+
+    @field_validator("BASE_DOMAIN", "SMTP_HOST")
+    @classmethod
+    def _host(cls, name: str) -> str:
+        return _host_name(name)
+
+    @field_validator("PLATFORM_HOST_ALIASES")
+    @classmethod
+    def _hosts(cls, names: str) -> str:
+        return ",".join(_host_name(name) for name in names.split(",") if name.strip())
+
+    @field_validator("BIND")
+    @classmethod
+    def _address(cls, bind: str) -> str:
+        try:
+            return bind if bind == "loopback" else str(ipaddress.ip_address(bind))
+        except ValueError:
+            raise ValueError("must be loopback or an IP address of this machine") from None
 
     @field_validator("DATABASE_URL", "MIGRATION_DATABASE_URL")
     @classmethod
@@ -60,14 +94,42 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
             raise ValueError("must be a postgresql:// URL")
-        return f"postgresql+psycopg://{rest}"
+        return _checked_database(f"postgresql+psycopg://{rest}")
 
     @field_validator("REDIS_URL")
     @classmethod
     def _redis(cls, url: str) -> str:
-        if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("must be a redis://, rediss:// or unix:// URL")
-        return url
+        return _checked_redis(url) if url else url
+
+    @field_validator("MAIL_FROM")
+    @classmethod
+    def _sender(cls, text: str) -> str:
+        # Late, since this reads the application's own code: the very parser that sending uses.
+        from app.providers.mail.base import Mailbox, MailInvalid
+
+        try:
+            Mailbox.parse(text)
+        except MailInvalid:
+            raise ValueError("must be an e-mail address, or: Name <address>") from None
+        return text
+
+    @field_validator("DEFAULT_LOCALE")
+    @classmethod
+    def _language(cls, code: str) -> str:
+        known = ["en", *sorted(folder.name for folder in _TRANSLATIONS.iterdir() if folder.is_dir())]
+        if code not in known:
+            raise ValueError(f"must be one of {', '.join(dict.fromkeys(known))}")
+        return code
+
+    @model_validator(mode="after")
+    def _passwords_travel_encrypted(self) -> Settings:
+        if self.SMTP_USERNAME and self.SMTP_SECURITY == "none":
+            raise ValueError(
+                "SMTP_USERNAME: needs SMTP_SECURITY starttls or tls, lest the password travel in clear"
+            )
+        if bool(self.SMTP_USERNAME) != bool(self.SMTP_PASSWORD):
+            raise ValueError("SMTP_PASSWORD: belongs to SMTP_USERNAME; set both or neither")
+        return self
 
     @model_validator(mode="after")
     def _production_is_explicit(self) -> Settings:
@@ -75,12 +137,12 @@ class Settings(BaseSettings):
         if self.ENVIRONMENT == "production":
             given = self.model_fields_set
             for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_DOMAIN"):
-                if name not in given:
-                    raise ValueError(f"{name} must be set in production")
+                if name not in given or not getattr(self, name):
+                    raise ValueError(f"{name}: must be set in production")
             if self.PUBLIC_SCHEME != "https":
-                raise ValueError("PUBLIC_SCHEME must be https in production")
+                raise ValueError("PUBLIC_SCHEME: must be https in production")
             if self.MAIL_PROVIDER == "mock":
-                raise ValueError("MAIL_PROVIDER must be smtp in production")
+                raise ValueError("MAIL_PROVIDER: must be smtp in production")
         return self
 
     @property
@@ -103,11 +165,58 @@ class Settings(BaseSettings):
         return f"{self.PUBLIC_SCHEME}://{host}{port}{path}"
 
 
+def _host_name(text: str) -> str:
+    name = text.strip().lower()
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        return name
+    if not _HOST.fullmatch(name):
+        raise ValueError("must be a host name, without a scheme and a port")
+    return name
+
+
+def _checked_database(url: str) -> str:
+    """What the drivers themselves would refuse later. The refusal quotes nothing: a password may be in it."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+        given: dict[str, Any] = {
+            **parts.translate_connect_args(database="dbname", username="user"),
+            **parts.query,
+        }
+        make_conninfo(**given)
+    except (ArgumentError, ProgrammingError, ValueError):
+        raise ValueError("must look like postgresql://user:password@host:port/database") from None
+    if parts.port is not None and not 0 < parts.port < 65536:
+        raise ValueError("has a port that can't be one")
+    return url
+
+
+def _checked_redis(url: str) -> str:
+    """As `_checked_database`; nothing connects here."""
+    from redis import ConnectionPool
+
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError):
+        raise ValueError("must be a redis://, rediss:// or unix:// URL such as redis://host:6379/0") from None
+    return url
+
+
 def load_settings(**overrides: Any) -> Settings:
-    """Read and validate the environment; raises SettingsError with one line that names what is wrong."""
+    """Read and validate the environment; what is wrong goes to stderr in one line that names the variable.
+
+    Raises SettingsError then, which ends the process with 2.
+    """
     try:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SettingsError(f"configuration: {name}: {first['msg']}") from None
+        place = "".join(f"{part}: " for part in first["loc"][:1])
+        refusal = SettingsError(f"configuration: {place}{first['msg'].removeprefix('Value error, ')}")
+        print(refusal, file=sys.stderr)  # noqa: T201 - before there is a log
+        raise refusal from None

@@ -41,7 +41,7 @@ def test_make_alone_explains_itself(checkout: Path) -> None:
     done = make(checkout)
     assert done.returncode == 0
     listed = [line.split()[1] for line in done.stdout.splitlines()]
-    assert {"help", "demo", "test", "check", "requirements", "assets", "clean"} <= set(listed)
+    assert {"help", "demo", "test", "bench", "check", "requirements", "assets", "clean"} <= set(listed)
 
 
 def test_an_old_python_is_refused_in_words(checkout: Path) -> None:

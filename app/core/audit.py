@@ -23,6 +23,7 @@ from structlog.contextvars import get_contextvars
 from app.core import clock
 from app.core.db import Model, ScopedSession, TenantOwned, UtcDateTime, owned_by_tenant
 from app.core.scope import TenantScope
+from app.core.web.labels import DEEDS
 
 HIDDEN = "•••"
 
@@ -85,7 +86,7 @@ class AuditEntry(TenantOwned, Model):
         return owned_by_tenant(cls, Index("ix_audit_entry_thing", "tenant_id", "thing_type", "thing_id"))
 
     def __str__(self) -> str:
-        return f"{self.actor_label}: {self.verb} {self.thing_label}"
+        return f"{self.actor_label} {DEEDS.get(self.verb, self.verb)}: {self.thing_label}"
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,20 @@ def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
 
 
 def record(
-    session: Session, thing: Any, verb: str, *, reason: str | None = None, tenant_id: int | None = None
+    session: Session,
+    thing: Any,
+    verb: str,
+    *,
+    reason: str | None = None,
+    tenant_id: int | None = None,
+    label: str | None = None,
 ) -> None:
-    """An entry for a deed that changes no row of `thing`, e.g. a visit by the operator."""
-    session.execute(insert(AuditEntry.__table__), [_entry(session, thing, verb, {}, reason, tenant_id)])
+    """An entry for a deed that changes no row of `thing`, e.g. a visit by the operator. `label` names the
+    thing where its title does not say enough."""
+    entry = _entry(session, thing, verb, {}, reason, tenant_id)
+    if label is not None:
+        entry["thing_label"] = label[:200]
+    session.execute(insert(AuditEntry.__table__), [entry])
 
 
 def is_audited(thing: Any) -> bool:

@@ -11,7 +11,7 @@ import ipaddress
 import math
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, Integer, String, delete, text
+from sqlalchemy import Connection, Engine, Integer, String, delete, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import clock
@@ -49,12 +49,25 @@ _HIT = text("""
 
 def hit(engine: Engine, key: str, limit: Limit) -> None:
     """Count one try. Raises TooMany, with `retry_after` seconds, from the first try above the limit."""
-    now = clock.machine_now()
     with engine.begin() as connection:
-        hits, started = connection.execute(_HIT, {"key": key, "now": now, "since": now - limit.per}).one()
-    if hits > limit.hits:
-        left = math.ceil((started + limit.per - now).total_seconds())
-        raise TooMany(retry_after=max(1, left))
+        retry_after = _count(connection, key, limit)
+    if retry_after:
+        raise TooMany(retry_after=retry_after)
+
+
+def spend(key: str, limit: Limit) -> None:
+    """Count what the present transaction does: rolled back, it was never done. Whoever spends of the same
+    key meanwhile waits for its end. Raises TooMany as `hit` does."""
+    retry_after = _count(db.session.connection(), key, limit)
+    if retry_after:
+        raise TooMany(retry_after=retry_after)
+
+
+def _count(connection: Connection, key: str, limit: Limit) -> int:
+    """Seconds to wait, 0 below the limit."""
+    now = clock.machine_now()
+    hits, started = connection.execute(_HIT, {"key": key, "now": now, "since": now - limit.per}).one()
+    return 0 if hits <= limit.hits else max(1, math.ceil((started + limit.per - now).total_seconds()))
 
 
 def clear(engine: Engine, key: str) -> None:

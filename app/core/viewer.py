@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 
 from flask_babel import LazyString
@@ -11,7 +12,8 @@ from app.core.audit import Actor
 
 @dataclass(frozen=True)
 class Viewer:
-    """A signed-in user in one place (a tenant or the platform). Also what Flask-Login calls a user."""
+    """A signed-in user in one place (a tenant or the platform), `until` the sign-in ends. Also what
+    Flask-Login calls a user."""
 
     user_id: int
     session_id: int
@@ -24,6 +26,7 @@ class Viewer:
     locale: str | None = None
     timezone: str | None = None
     is_visiting: bool = False
+    until: dt.datetime | None = None
     ip: str | None = field(default=None, compare=False)
 
     is_authenticated = True

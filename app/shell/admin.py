@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import LazyString
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.core.idempotency import IdempotencyKey
+from app.core.moments import moment
 from app.core.outbox import DEAD, DELIVERED, DUE, Outbox
 from app.core.rights import PLATFORM, READ, TENANT, WRITE, Catalogue, Resource, catalogue
 from app.core.schedule import Schedule
@@ -19,11 +21,12 @@ from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.cells import NOTHING
-from app.core.web.entry import Action, AdminEntry, Category, Registry
+from app.core.web.entry import Action, AdminEntry, Category, Registry, Text
 from app.core.web.forms import Form, strip
 from app.core.web.pages import Cell
 from app.domains.accounts import admin as accounts
-from app.domains.accounts.models import MANAGER, OPERATOR
+from app.domains.accounts import queries
+from app.domains.accounts.models import EXPIRED, MANAGER, OPERATOR
 from app.domains.accounts.service import people
 from app.domains.tenancy import admin as tenancy
 from app.domains.tenancy.models import ACTIVE, Tenant
@@ -87,9 +90,32 @@ def _invite_manager(row: Tenant, data: Mapping[str, Any], by: Viewer) -> str:
     return ""
 
 
+def _managers(_value: Any, row: Tenant) -> Cell:
+    """Who runs a company; on the platform alone, where memberships of all companies can be read."""
+    found = [f"{member.person} <{member.email}>" for member in queries.managers_of(row.id)]
+    return Cell("list", ", ".join(found), items=found) if found else Cell("text", _("Nobody yet"))
+
+
+def _invited_managers(_value: Any, row: Tenant) -> Cell:
+    found = [
+        _("%(email)s, expired on %(time)s", email=invitation.email, time=moment(invitation.expires_at))
+        if invitation.state == EXPIRED
+        else _("%(email)s, until %(time)s", email=invitation.email, time=moment(invitation.expires_at))
+        for invitation in queries.invited_managers_of(row.id)
+    ]
+    return Cell("list", ", ".join(found), items=found) if found else NOTHING
+
+
 class CompanyEntry(tenancy.TenantEntry):
     """A company, with what needs both tenancy and accounts."""
 
+    details = ("name", "slug", "managers", "invited_managers", *tenancy.TenantEntry.details[2:])
+    api_columns = tenancy.TenantEntry.details
+    labels: Mapping[str, Text] = {
+        "managers": _l("Managers"),
+        "invited_managers": _l("Invited as managers"),
+    }
+    formats = {**tenancy.TenantEntry.formats, "managers": _managers, "invited_managers": _invited_managers}
     actions = (
         Action(
             "invite-manager",
@@ -104,6 +130,15 @@ class CompanyEntry(tenancy.TenantEntry):
         ),
         *tenancy.TenantEntry.actions,
     )
+
+    def update(self, row: Tenant, data: Mapping[str, Any], by: Viewer) -> None:
+        if data.get("plan", row.plan) != row.plan:
+            people.check_plan(row.id, max_tutors=data["plan"].max_tutors)
+        super().update(row, data, by)
+
+    def primary_of(self, row: Tenant) -> str | None:
+        """Until somebody runs the company or is asked to, that is what it needs."""
+        return None if queries.has_manager(row.id) else "invite-manager"
 
 
 class DeliveryEntry(_Shown):

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from app.core import clock
 from app.core.db import Model, TenantOwned, db
+from app.core.states import Moves
 from app.shell import models
 
 LATE = dt.timedelta(hours=1)
@@ -52,25 +53,43 @@ def foreign_rows(connection: Connection) -> list[str]:
 
 
 def open_tables(connection: Connection) -> list[str]:
-    """Tenant-owned tables whose row-level security is not forced, or that lack a policy."""
+    """Tenant-owned tables that are missing, whose row-level security is not forced, or that have a policy
+    by which somebody but the platform's role sees rows without naming a tenant."""
     rows = connection.execute(
         text("""
-            SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS forced,
-                   (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) AS policies
-            FROM pg_class c WHERE c.relname = ANY(:names) AND c.relnamespace = 'public'::regnamespace
-        """),
-        {"names": tenant_owned()},
+            WITH policy AS (
+                SELECT tablename, roles = '{wm_app}' AS tenants, roles = '{wm_platform}' AS platforms,
+                       coalesce(qual, with_check) LIKE '%current_setting%tenant_id%'
+                       AND coalesce(with_check, qual) LIKE '%current_setting%tenant_id%' AS names_it
+                FROM pg_policies WHERE schemaname = 'public')
+            SELECT c.relname FROM pg_class c
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relrowsecurity AND c.relforcerowsecurity
+              AND EXISTS (SELECT FROM policy WHERE tablename = c.relname AND tenants)
+              AND NOT EXISTS (SELECT FROM policy
+                              WHERE tablename = c.relname AND NOT platforms AND NOT (tenants AND names_it))
+        """)
     )
-    return [f"{row.relname}: its walls are open" for row in rows if not row.forced or row.policies < 2]
+    closed = {row.relname for row in rows}
+    return [f"{name}: its walls are open" for name in tenant_owned() if name not in closed]
 
 
 def late_deliveries(connection: Connection) -> list[str]:
-    """Deliveries that are neither delivered nor dead and have been due for an hour."""
+    """Deliveries that have been due for an hour, or were announced that long ago and never tried.
+
+    The latter lie in a queue that nobody works off: each handing over moves their due time on.
+    """
     rows = connection.execute(
-        text("SELECT id, handler, due_at FROM outbox WHERE status = 'due' AND due_at < :since LIMIT 100"),
+        text("""
+            SELECT o.id, o.handler, o.announced_at FROM outbox o
+            WHERE o.status = 'due' AND (o.due_at < :since OR (
+                o.attempts = 0 AND o.announced_at < :since AND NOT EXISTS (
+                    SELECT FROM audit_entry a WHERE a.thing_type = 'outbox' AND a.thing_id = o.id
+                    AND a.verb = 'tried again' AND a.occurred_at >= :since)))
+            LIMIT 100
+        """),
         {"since": clock.machine_now() - LATE},
     )
-    return [f"delivery {row.id} to {row.handler} is due since {row.due_at:%Y-%m-%d %H:%M}" for row in rows]
+    return [f"delivery {r.id} to {r.handler} waits since {r.announced_at:%Y-%m-%d %H:%M}" for r in rows]
 
 
 def dead_deliveries(connection: Connection) -> list[str]:
@@ -105,6 +124,49 @@ def accepted_without_member(connection: Connection) -> list[str]:
     return [f"invitation {row.id} was accepted by nobody" for row in rows]
 
 
+def forbidden_moves(connection: Connection) -> list[str]:
+    """Moves in the audit trail that the model's table does not allow."""
+    found = []
+    for table, moves in _with_states().items():
+        allowed = [f"{before} {after}" for before in moves for after in moves[before]] + list(moves)
+        rows = connection.execute(
+            text("""
+                SELECT thing_id, changes -> 'status' ->> 0 AS before, changes -> 'status' ->> 1 AS after
+                FROM audit_entry
+                WHERE thing_type = :table AND changes -> 'status' ->> 1 IS NOT NULL
+                  AND concat_ws(' ', changes -> 'status' ->> 0, changes -> 'status' ->> 1) <> ALL (:allowed)
+                LIMIT 100
+            """),
+            {"table": table, "allowed": allowed},
+        )
+        found += [f"{table} {row.thing_id} went from {row.before} to {row.after}" for row in rows]
+    return found
+
+
+def moved_past_the_trail(connection: Connection) -> list[str]:
+    """Things in another state than the audit trail's last word on them: changed by hand."""
+    found = []
+    for table in _with_states():
+        rows = connection.execute(
+            text(
+                "SELECT t.id, t.status, said.status AS said FROM ("  # noqa: S608 - our own names
+                " SELECT DISTINCT ON (thing_id) thing_id, changes -> 'status' ->> 1 AS status"
+                " FROM audit_entry WHERE thing_type = :table AND changes -> 'status' IS NOT NULL"
+                " ORDER BY thing_id, id DESC) said"
+                f' JOIN "{table}" t ON t.id = said.thing_id WHERE t.status <> said.status LIMIT 100'
+            ),
+            {"table": table},
+        )
+        found += [f"{table} {row.id} is {row.status}, but was last made {row.said}" for row in rows]
+    return found
+
+
+def _with_states() -> dict[str, Moves]:
+    """The tables of moves of all models that the audit trail follows."""
+    classes = [mapper.class_ for mapper in Model.registry.mappers]
+    return {c.__tablename__: c.MOVES for c in classes if hasattr(c, "MOVES") and getattr(c, "AUDITED", True)}
+
+
 RULES = (
     Rule("no row refers to another tenant's row", foreign_rows),
     Rule("every tenant-owned table has its policies on", open_tables),
@@ -112,6 +174,8 @@ RULES = (
     Rule("no delivery gave up", dead_deliveries),
     Rule("each company that had a manager has one", unmanaged),
     Rule("each accepted invitation has its member", accepted_without_member),
+    Rule("states moved as allowed only", forbidden_moves),
+    Rule("each state is the one that the audit trail ends with", moved_past_the_trail),
 )
 
 

@@ -134,6 +134,25 @@ def migrate() -> None:
 
 
 @cli.command()
+@click.argument("email")
+@click.option("--name", default="", help="As others see it; by default what stands before the @.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+def operator(email: str, name: str, password_stdin: bool) -> None:
+    """Make an operator, the first or another; asks for the password."""
+    from app.shell import operators
+
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = operators.ask_password()
+    with _app() as app:
+        made = operators.make_operator(
+            app, email=email, name=name or email.partition("@")[0], password=password
+        )
+    click.echo(f"{made} is an operator now.")
+
+
+@cli.command()
 def seed() -> None:
     """Fill the demo's world, then print its logins; what is there already stays as it is."""
     from app.shell import seed as world

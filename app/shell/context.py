@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, g, has_request_context, request, session
-from flask_babel import format_date, format_datetime, format_decimal, get_locale
+from flask_babel import format_date, format_datetime, format_decimal, format_time, get_locale
 
 from app.core.rights import READ
 from app.core.viewer import Viewer
@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.filters.update(
         localtime=lambda value: format_datetime(value, "medium"),
+        clocktime=lambda value: format_time(value, "short"),
         localdate=lambda value: format_date(_local(value), "medium"),
         number=lambda value: format_decimal(value),
     )

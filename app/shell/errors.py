@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.core import scope
 from app.core.errors import DomainError, SignInNeeded, TooMany, Unavailable, from_database
+from app.core.web import uploads
 from app.core.web.pages import ActionLink, ErrorPage
 from app.core.web.viewing import request_id, to_sign_in, viewer, wants_json
 
@@ -29,6 +30,7 @@ _TITLES = {
     405: _l("That is not possible here"),
     409: _l("That does not fit any more"),
     410: _l("This link is dead"),
+    412: _l("That does not fit any more"),
     413: _l("Too large"),
     415: _l("This kind of content is not taken here"),
     422: _l("Please check what you entered"),
@@ -101,6 +103,8 @@ def http_error(error: HTTPException) -> Any:
     if status in {301, 302, 307, 308}:
         return error.get_response()
     _know_viewer()
+    if status == 413 and (page := uploads.back_to_page()) is not None:
+        return page
     headers = {"Allow": ", ".join(error.valid_methods or ())} if status == 405 else {}  # type: ignore[attr-defined]
     return answer(status, "http", str(_TEXTS.get(status, _TITLES.get(status, _TEXTS[400]))), headers=headers)
 

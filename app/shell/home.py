@@ -10,9 +10,9 @@ from sqlalchemy import Row, func, select
 from app.core import outside, schedule
 from app.core.db import db
 from app.core.errors import NotAllowed
+from app.core.moments import moment
 from app.core.outbox import DEAD, DUE, Outbox
 from app.core.viewer import Viewer
-from app.core.web.cells import moment
 from app.core.web.pages import ActionLink, Figure, HomePage
 from app.core.web.site import site
 from app.core.web.viewing import login_required, signed_in
@@ -48,7 +48,7 @@ def _operator(who: Viewer) -> HomePage:
         suspended=_count(Tenant, Tenant.status == SUSPENDED),
         people=_count(Person),
         accounts=_count(Account),
-        invited=_count(Invitation, Invitation.status == PENDING),
+        invited=_count(Invitation, Invitation.state == PENDING),
         due=_count(Outbox, Outbox.status == DUE),
         dead=_count(Outbox, Outbox.status == DEAD),
     )
@@ -114,7 +114,8 @@ def _manager(who: Viewer) -> HomePage:
         people=_count(Person),
         members=_count(Membership, Membership.status == MEMBER),
         tutors=_count(Membership, Membership.status == MEMBER, Membership.role_key == TUTOR),
-        invited=_count(Invitation, Invitation.status == PENDING),
+        invited=_count(Invitation, Invitation.state == PENDING),
+        waiting=_count(Invitation, Invitation.status == PENDING),
         tutors_invited=_count(Invitation, Invitation.role_key == TUTOR),
     )
     figures = [
@@ -135,7 +136,7 @@ def _manager(who: Viewer) -> HomePage:
         Figure(
             _("Open invitations"),
             _n(n.invited),
-            _to(who, "invitation", "/admin/invitations/?status=pending"),
+            _to(who, "invitation", "/admin/invitations/?state=pending"),
             icon="mail",
         ),
     ]
@@ -150,7 +151,7 @@ def _manager(who: Viewer) -> HomePage:
         ),
         (
             _("Add the people who learn"),
-            n.people > n.members + n.invited,
+            n.people > n.members + n.waiting,
             "/admin/people/import",
             _("One by one, or all at once from a list."),
         ),

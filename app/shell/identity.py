@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 from app.core import audit, clock
 from app.core.transaction import is_open, transaction
 from app.core.viewer import Viewer
-from app.core.web.site import Site
+from app.core.web.site import Site, platform_url
 from app.domains.accounts import queries
 from app.domains.accounts.errors import TokenRefused
 from app.domains.accounts.service import signin, tokens
@@ -43,6 +43,9 @@ def load_viewer(request: Request) -> Viewer | None:
         return None
     audit.set_actor(seen.viewer.actor)
     bind_contextvars(user_id=seen.viewer.user_id)
+    if seen.viewer.is_visiting:
+        # The form "leave" redirects home, and browsers hold form-action against redirects too.
+        g.form_targets = f" {platform_url()}"
     late = clock.machine_now() - seen.last_seen_at > SEEN_EVERY
     # Not in the middle of somebody's transaction, nor where nothing may be saved; the next request will do.
     if late and not is_open() and not g.get("csrf_failed"):

@@ -1,4 +1,4 @@
-"""The web process: gunicorn, one worker with many threads, on one port of this machine."""
+"""The web process: gunicorn, one worker with many threads, on one port; by default for this machine only."""
 
 from __future__ import annotations
 
@@ -33,9 +33,17 @@ def serve(settings: Settings) -> None:
     Server(settings).run()
 
 
-def addresses(port: int) -> list[str]:
-    """What to listen on: both loopback addresses, where the machine has both."""
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in LOOPBACK if _exists(host)]
+def hosts(bind: str) -> list[str]:
+    """The addresses to listen on: the one that BIND names, or the loopback ones that the machine has."""
+    return [host for host in LOOPBACK if _exists(host)] if bind == "loopback" else [bind]
+
+
+def addresses(settings: Settings) -> list[str]:
+    """As `hosts`, each with the port."""
+    return [
+        f"[{host}]:{settings.PORT}" if ":" in host else f"{host}:{settings.PORT}"
+        for host in hosts(settings.BIND)
+    ]
 
 
 def _exists(host: str) -> bool:
@@ -70,7 +78,7 @@ class Server(BaseApplication):
 
     def load_config(self) -> None:
         options: dict[str, Any] = {
-            "bind": addresses(self.settings.PORT),
+            "bind": addresses(self.settings),
             "worker_class": "gthread",
             "workers": 1,
             "threads": self.settings.WEB_THREADS,

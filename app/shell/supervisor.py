@@ -24,7 +24,7 @@ from pathlib import Path
 from app.shell import embedded, migrations
 from app.shell.local import complete
 from app.shell.processes import spawn
-from app.shell.server import LOOPBACK, addresses
+from app.shell.server import hosts
 from config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,16 +71,16 @@ def say(text: str, stream: object = None) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    if _is_free(settings.PORT):
+    if _is_free(settings.PORT, settings.BIND):
         return
-    other = next((port for port in range(settings.PORT + 1, settings.PORT + 100) if _is_free(port)), 0)
+    others = range(settings.PORT + 1, settings.PORT + 100)
+    other = next((port for port in others if _is_free(port, settings.BIND)), 0)
     ours = " by this checkout's own demo" if _is_locked(settings.VAR_DIR / "demo.lock") else ""
     raise DemoError(f"Port {settings.PORT} is taken{ours}. Choose another: PORT={other} make demo")
 
 
-def _is_free(port: int) -> bool:
-    for address in addresses(port):
-        host = next(host for host in LOOPBACK if host in address)
+def _is_free(port: int, bind: str) -> bool:
+    for host in hosts(bind):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
             try:
@@ -314,7 +314,7 @@ class Demo:
                     raise DemoError(f"{child.name} does not start; see {child.log}")
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings.PORT, timeout=2)
+        connection = http.client.HTTPConnection(hosts(self.settings.BIND)[0], self.settings.PORT, timeout=2)
         host = f"{self.settings.BASE_DOMAIN}:{self.settings.PORT}"
         try:
             connection.request("GET", "/readyz", headers={"Host": host})

@@ -224,7 +224,10 @@ def run(
                 meanwhile(done if result.announced() == events else 0.0)
                 if killer.count < max(FEWEST_KILLS, events / EVENTS_PER_KILL):
                     killer.strike()
-                assert time.monotonic() - begun < MOST_SECONDS, (result.statuses(), _tail(tmp_path))
+                assert time.monotonic() - begun < max(MOST_SECONDS, events / 2), (
+                    result.statuses(),
+                    _tail(tmp_path),
+                )
         finally:
             announcers.join()
         while result.due():

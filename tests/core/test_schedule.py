@@ -335,6 +335,32 @@ def test_it_ticks_through_the_queue(plan: Plan, scheduler: Callable[[], None]) -
     assert plan.runs == {}, "the work is the worker's"
 
 
+def test_ticks_that_nobody_takes_leave_the_queue_its_room(app: Flask) -> None:
+    """A day without a worker, and two schedulers at it."""
+
+    def tick() -> None:
+        with app.app_context():
+            for _ in range(300):
+                jobs.enqueue_tick()
+
+    with app.app_context():
+        jobs.enqueue_tick()
+        threads = [threading.Thread(target=tick) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(jobs.queue("default")) == 1
+        assert jobs.queues_without_room() == frozenset()
+        for number in range(jobs.ROOM - 2):
+            jobs.enqueue_delivery("default", number, 0)
+        jobs.enqueue_tick()  # found among all the others
+        assert len(jobs.queue("default")) == jobs.ROOM - 1
+        assert jobs.queues_without_room() == frozenset()
+        jobs.enqueue_delivery("default", jobs.ROOM, 0)
+        assert jobs.queues_without_room() == {"default"}
+
+
 def test_without_redis_it_does_the_work_itself(plan: Plan, app: Flask, scheduler: Callable[[], None]) -> None:
     plan.add("tidy")
     with redis.Redis.from_url(NOBODY) as nobody:

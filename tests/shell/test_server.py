@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from app.shell.server import addresses
+from app.shell.server import hosts
 from tests.support.databases import Clones
+from tests.support.outbox import wait_until
 from tests.support.servers import LiveServers, live_servers
 
 
@@ -35,9 +38,9 @@ def get(
 
 
 def test_every_loopback_address_answers(web: LiveServers) -> None:
-    hosts = [address.rsplit(":", 1)[0].strip("[]") for address in addresses(web.port)]
-    assert "127.0.0.1" in hosts
-    assert [get(web, "/healthz", host)[0] for host in hosts] == [200] * len(hosts)
+    found = hosts("loopback")
+    assert "127.0.0.1" in found
+    assert [get(web, "/healthz", host)[0] for host in found] == [200] * len(found)
 
 
 def test_nobody_outside_this_machine_is_served(web: LiveServers) -> None:
@@ -70,6 +73,23 @@ def test_a_clients_word_does_not_change_the_scheme(web: LiveServers) -> None:
     assert status in {301, 302, 303}
     assert "https:" not in headers["Location"]
     assert "evil" not in headers["Location"]
+
+
+def test_a_chosen_address_is_served_and_no_other(clones: Clones, tmp_path: Path) -> None:
+    """All of 127/8 is this machine on Linux, so an address of its own is at hand."""
+    with live_servers(clones.make("bind"), tmp_path, names=(), BIND="127.0.0.2") as running:
+        running.start("serve")
+        wait_until(lambda: _answers(running, "127.0.0.2"), 60)
+        assert get(running, "/healthz", "127.0.0.2")[0] == 200
+        with pytest.raises(ConnectionRefusedError):
+            get(running, "/healthz")
+
+
+def _answers(web: LiveServers, address: str) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        return get(web, "/healthz", address)[0] == 200
+    assert web.processes["serve"].poll() is None, web.log("serve")
+    return False
 
 
 def test_sigterm_ends_it_cleanly_and_it_starts_again(web: LiveServers) -> None:

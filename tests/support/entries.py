@@ -279,6 +279,7 @@ def _tenant_form(world: World, word: str) -> dict[str, Any]:
         "currency": "EUR",
         "timezone": "Europe/Berlin",
         "locale": "en",
+        "is_test": True,
     }
 
 

@@ -112,16 +112,23 @@ class AdminData(SQLAInterface):
         """The row of this id if it is in scope."""
         return self.with_relations(db.session.query(self.obj)).filter(self.obj.id == pk).one_or_none()
 
+    def find_for_update(self, pk: int) -> Any | None:
+        """The same as it is now, locked until the transaction ends. Relations are read when they are asked
+        for: joined to the lock they could be those of before."""
+        query = db.session.query(self.obj).filter(self.obj.id == pk)
+        # No more than an UPDATE takes anyway, so that rows which point at this one can still be added.
+        return query.with_for_update(of=self.obj, key_share=True).populate_existing().one_or_none()
+
     def find_all(self, pks: Sequence[int]) -> list[Any]:
         """The rows of these ids that are in scope, in the order of their ids."""
         query = self.with_relations(db.session.query(self.obj))
         return query.filter(self.obj.id.in_(pks)).order_by(self.obj.id).all()
 
-    def options(self, text: str) -> list[Any]:
+    def options(self, text: str, most: int = MAX_OPTIONS) -> list[Any]:
         """The first rows for a choice, by what they are called."""
         query = self.with_relations(self.base(None, text))
         key = getattr(self.obj, self.search[0]) if self.search and "." not in self.search[0] else self.obj.id
-        return query.order_by(key, self.obj.id).limit(MAX_OPTIONS).all()
+        return query.order_by(key, self.obj.id).limit(most).all()
 
     def _column(self, query: Query[Any], name: str) -> tuple[Query[Any], Any]:
         """A column of the model or, written `relation.column`, of a relation, which is joined once."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from flask import request
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
@@ -13,10 +15,12 @@ from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.rights import READ, WRITE
 from app.core.viewer import Viewer
-from app.core.web import once
-from app.core.web.cells import Cells
+from app.core.web import once, stamps
+from app.core.web.cells import Cells, plain_text
+from app.core.web.csv_rows import MAX_IMPORT_BYTES
 from app.core.web.entry import Action, AdminEntry, Registry, eager_of
 from app.core.web.forms import Form
+from app.core.web.import_page import import_columns
 from app.core.web.labels import DEEDS
 from app.core.web.list_args import SIZES, ListArgs, relation_of
 from app.core.web.pages import (
@@ -34,6 +38,7 @@ from app.core.web.pages import (
     TimelineEntry,
 )
 from app.core.web.site import Site
+from app.core.web.transfer import Outcome
 
 TIMELINE = 20
 RELATED = 10
@@ -83,9 +88,7 @@ class Pages:
             export_url=args.link(page=None, size=None).replace("/?", "/export.csv?")
             if filtered or args.order != entry.order
             else f"{entry.url}/export.csv",
-            bulk_actions=[
-                ActionLink(a.name, a.label, f"{entry.url}/do/{a.name}", a.icon, a.danger) for a in bulk
-            ],
+            bulk_actions=[self._link(a, entry.url) for a in bulk],
         )
 
     def _names_of_chosen(self, args: ListArgs) -> dict[str, str]:
@@ -135,17 +138,17 @@ class Pages:
             for name in entry.details
             if name not in entry.tones
         ]
+        links = {a.name: self._link(a, url) for a in self._actions() if a.when(row)}
+        primary = links.pop(entry.primary_of(row) or "", None)
         return ShowPage(
             title=str(row),
             lead=entry.label,
             icon=entry.icon,
             badges=[self.cells.of(row, name) for name in entry.details if name in entry.tones],
             groups=[(None, fields)],
-            actions=[
-                ActionLink(a.name, a.label, f"{url}/do/{a.name}", a.icon, a.danger)
-                for a in self._actions()
-                if a.when(row)
-            ],
+            actions=[*links.values()],
+            primary=primary,
+            hint=entry.hint_of(row),
             back_url=f"{entry.url}/",
             edit_url=f"{url}/edit" if self.writes and entry.can_edit and entry.may_edit(row) else None,
             delete_url=f"{url}/delete"
@@ -154,6 +157,9 @@ class Pages:
             timeline=self._timeline(row),
             related=[found for r in entry.related if (found := self._related(r, row))],
         )
+
+    def _link(self, action: Action, url: str) -> ActionLink:
+        return ActionLink(action.name, action.label, f"{url}/do/{action.name}", action.icon, action.danger)
 
     def _actions(self) -> Sequence[Action]:
         return [
@@ -226,7 +232,8 @@ class Pages:
 
     # -- forms and questions -------------------------------------------------------------------
 
-    def form(self, form: Form, row: Any) -> FormPage:
+    def form(self, form: Form, row: Any, changed: Sequence[str] = ()) -> FormPage:
+        """`changed` names the columns that hold something else by now than the form says."""
         entry = self.entry
         names = entry.form if row is None else (entry.edit_form or ())
         return FormPage(
@@ -237,9 +244,15 @@ class Pages:
             groups=[(None, names)],
             submit_label=entry.add_label if row is None else _("Save"),
             cancel_url=f"{entry.url}/" if row is None else f"{entry.url}/{row.id}",
-            hidden=once.hidden() if row is None else (),
+            hidden=once.hidden() if row is None else self._stamp(row, fresh=bool(changed)),
             errors=form.refusals,
+            changed=[(entry.label_of(name), plain_text(self.cells.of(row, name))) for name in changed],
         )
+
+    def _stamp(self, row: Any, *, fresh: bool) -> list[tuple[str, str]]:
+        """What the form came with, which is what its reader has seen, or the row as this page shows it."""
+        sent = None if fresh else request.form.get(stamps.FIELD)
+        return [(stamps.FIELD, sent or stamps.stamp_of(row, self.entry.edit_form or ()))]
 
     def confirm_delete(self, pk: int, name: str, errors: Sequence[Text]) -> ConfirmPage:
         return ConfirmPage(
@@ -282,21 +295,24 @@ class Pages:
             errors=errors,
         )
 
-    def import_page(self, form: Form, row_form: type[Form], errors: Iterable[Any]) -> ImportPage:
-        fields = row_form(formdata=None, meta={"csrf": False})
-        columns = [
-            (name, fields[name].label.text, bool(fields[name].flags.required), str(fields[name].description))
-            for name in self.entry.form
-        ]
+    def import_page(self, form: Form, row_form: type[Form], outcome: Outcome) -> ImportPage:
+        entry = self.entry
         return ImportPage(
-            title=_("Import: %(what)s", what=self.entry.plural),
+            title=_("Import: %(what)s", what=entry.plural),
             lead=_("A CSV file with one row per record. Either all rows are imported, or none."),
+            limits=_(
+                "At most %(rows)s rows and %(megabytes)s MB. The first line names the columns, by name or in "
+                "your language; a file that was exported here can be imported as it is.",
+                rows=format_decimal(entry.max_import_rows),
+                megabytes=MAX_IMPORT_BYTES // 1024**2,
+            ),
             form=form,
-            columns=columns,
-            errors=[(e.line, e.column, e.message) for e in errors],
-            cancel_url=f"{self.entry.url}/",
+            columns=import_columns(entry, row_form),
+            errors=[(e.line, e.column, e.message) for e in outcome.errors],
+            cancel_url=f"{entry.url}/",
             hidden=once.hidden(),
-            template_url=f"{self.entry.url}/import?template=1",
+            template_url=f"{entry.url}/import?template=1",
+            notice=outcome.said_of_ignored,
         )
 
 

@@ -6,7 +6,7 @@ replaced, since they share filters between requests, commit half-refused edits a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request
@@ -21,28 +21,27 @@ from app.core.ids import row_id
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
-from app.core.web import transfer
+from app.core.web import csv_rows, stamps, transfer
 from app.core.web.admin_data import AdminData
 from app.core.web.admin_pages import Pages
 from app.core.web.csrf import keeps_text
 from app.core.web.entry import Action, AdminEntry, eager_of, registry
 from app.core.web.entry_forms import form_data, form_of
 from app.core.web.forms import Form
+from app.core.web.guards import Guarded
 from app.core.web.list_args import ListArgs
 from app.core.web.once import once
 from app.core.web.site import site
 from app.core.web.uploads import takes_files
-from app.core.web.viewing import require, safe_next, to_sign_in, viewer
+from app.core.web.viewing import safe_next, to_sign_in, viewer
 
 FAB_METHODS = {"action", "action_post", "download"}
 MAX_BULK = 200
 
 
-class AdminView(ModelView):
+class AdminView(Guarded, ModelView):
     """The screens of one entry; made by `view_of(entry)`, never by hand."""
 
-    entry: AdminEntry
-    datamodel: AdminData
     exclude_route_methods = FAB_METHODS
     method_permission_name = {
         "list": READ,
@@ -129,7 +128,7 @@ class AdminView(ModelView):
                 with transaction():
                     made = once(who, lambda: self._create(form, who))
                 words = _("%(name)s was added.", name=made["name"])
-                return self._saved(made["id"], f"{words} {self.entry.next_step}".strip())
+                return self._saved(made["id"], f"{words} {made['next']}".strip())
             except DomainError as error:
                 form.show_refusal(error)
                 return self._form_page(who, form, None), error.status
@@ -148,11 +147,16 @@ class AdminView(ModelView):
         if request.method == "POST" and form.validate():
             try:
                 with transaction():
-                    self.entry.update(row, form_data(form), who)
+                    row = self._locked(pk)
+                    self._offered(self.entry.may_edit(row))
+                    data = form_data(form)
+                    stamps.check_form(row, self.entry.edit_form or (), data)
+                    self.entry.update(row, data, who)
                 return self._saved(pk, _("Your changes are saved."))
             except DomainError as error:
                 form.show_refusal(error)
-                return self._form_page(who, form, self._row(pk)), error.status
+                changed = error.data["columns"] if isinstance(error, stamps.ChangedMeanwhile) else ()
+                return self._form_page(who, form, self._row(pk), changed), error.status
         return self._form_page(who, form, row), 422 if request.method == "POST" else 200
 
     @expose("/<id:pk>/delete", methods=["GET", "POST"])
@@ -168,6 +172,8 @@ class AdminView(ModelView):
         if request.method == "POST":
             try:
                 with transaction():
+                    row = self._locked(pk)
+                    self._offered(self.entry.may_delete(row))
                     self.entry.delete(row, who)
                 flash(_("%(name)s was deleted.", name=name), "success")
                 return redirect(f"{self.entry.url}/")
@@ -188,19 +194,20 @@ class AdminView(ModelView):
         if request.args.get("template"):
             return transfer.template_response(self.entry)
         form = transfer.UploadForm()
-        errors: Iterable[transfer.LineError] = ()
+        outcome = transfer.Outcome()
+        status = 422 if request.method == "POST" else 200
         if request.method == "POST" and form.validate():
-            raw = form.file.data.stream.read(transfer.MAX_IMPORT_BYTES + 1)
+            raw = form.file.data.stream.read(csv_rows.MAX_IMPORT_BYTES + 1)
             outcome = transfer.import_csv(self.entry, self.add_form, raw, who)
             if not outcome.errors:
                 words = ngettext(
                     "%(num)s record was imported.", "%(num)s records were imported.", outcome.count
                 )
-                flash(words, "success")
+                flash(f"{words} {outcome.said_of_ignored}".strip(), "success")
                 return redirect(f"{self.entry.url}/")
-            errors = outcome.errors
-        page = self._pages(who).import_page(form, self.add_form, errors)
-        return render_template("admin/import.html", page=page), 422 if request.method == "POST" else 200
+            status = outcome.status
+        page = self._pages(who).import_page(form, self.add_form, outcome)
+        return render_template("admin/import.html", page=page), status
 
     @expose("/<id:pk>/do/<name>", methods=["GET", "POST"])
     @keeps_text
@@ -263,26 +270,9 @@ class AdminView(ModelView):
 
     def _enter(self, verb: str) -> Any:
         """The viewer, who may do this here; a redirect to the sign-in page for a visitor's GET."""
-        if site().surface not in self.entry.surfaces:
-            raise NotFound
-        if viewer() is None and request.method == "GET":
+        if viewer() is None and request.method == "GET" and site().surface in self.entry.surfaces:
             return to_sign_in()
-        return require(self.entry.right(verb))
-
-    def _require(self, verb: str) -> Viewer:
-        if site().surface not in self.entry.surfaces:
-            raise NotFound
-        return require(self.entry.right(verb))
-
-    def _offered(self, offered: bool) -> None:
-        if not offered:
-            raise NotFound
-
-    def _row(self, pk: int) -> Any:
-        row = self.datamodel.find(pk)
-        if row is None:
-            raise NotFound
-        return row
+        return self._require(verb)
 
     def _fetch(self, args: ListArgs) -> tuple[int, Sequence[Any]]:
         filters = args.filters(self.datamodel)
@@ -293,13 +283,14 @@ class AdminView(ModelView):
     def _pages(self, who: Viewer) -> Pages:
         return Pages(self.entry, registry(), who, site())
 
-    def _form_page(self, who: Viewer, form: Form, row: Any) -> str:
-        return render_template("admin/form.html", page=self._pages(who).form(form, row))
+    def _form_page(self, who: Viewer, form: Form, row: Any, changed: Sequence[str] = ()) -> str:
+        page = self._pages(who).form(form, row, changed)
+        return render_template("admin/form.html", page=page)
 
     def _create(self, form: Form, who: Viewer) -> dict[str, Any]:
         row = self.entry.create(form_data(form), who)
         db.session.flush()  # what the database refuses is shown at the form, and the id is where it leads
-        return {"id": row.id, "name": str(row)}
+        return {"id": row.id, "name": str(row), "next": str(self.entry.next_step_of(row))}
 
     def _saved(self, pk: int, words: str) -> Any:
         flash(words, "success")

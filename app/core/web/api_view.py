@@ -24,14 +24,15 @@ from app.core.errors import DomainError, Invalid, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web import stamps
 from app.core.web.admin_data import AdminData
 from app.core.web.cells import value_of
 from app.core.web.entry import AdminEntry, eager_of
 from app.core.web.entry_forms import form_data, form_of
 from app.core.web.forms import Form, RelatedField, RightsField, members_of
+from app.core.web.guards import Guarded
 from app.core.web.list_args import ListArgs
 from app.core.web.site import site
-from app.core.web.viewing import require
 
 MAX_BODY = 1024 * 1024
 MAX_KEY = 200
@@ -56,11 +57,9 @@ class FormInvalid(Invalid):
     message = _l("Some values are not right.")
 
 
-class ApiView(BaseApi):
+class ApiView(Guarded, BaseApi):
     """The API of one entry; made by `api_of(entry)`."""
 
-    entry: AdminEntry
-    datamodel: AdminData
     add_form: type[Form]
     edit_form: type[Form]
     allow_browser_login = False
@@ -68,7 +67,7 @@ class ApiView(BaseApi):
     @expose("/", methods=["GET"])
     def get_list(self) -> Response:
         """A page of records: `q`, `sort`, `page`, `size` and the entry's filters, as on the admin's list."""
-        self._enter(READ)
+        self._require(READ)
         args = ListArgs.read(self.entry, request.args)
         filters = args.filters(self.datamodel)
         count, rows = self.datamodel.fetch(
@@ -80,13 +79,14 @@ class ApiView(BaseApi):
     @expose("/<id:pk>", methods=["GET"])
     def get(self, pk: int) -> Response:
         """One record."""
-        self._enter(READ)
-        return jsonify(self._json(self._row(pk)))
+        self._require(READ)
+        row = self._row(pk)
+        return self._stamped(row, self._json(row))
 
     @expose("/", methods=["POST"])
     def post(self) -> Any:
         """A new record: 201 with it. An `Idempotency-Key` makes a repeat harmless."""
-        who = self._enter(WRITE)
+        who = self._require(WRITE)
         self._offered(self.entry.can_add)
         form = self._form(self.add_form, self._body())
 
@@ -98,24 +98,27 @@ class ApiView(BaseApi):
 
     @expose("/<id:pk>", methods=["PUT", "PATCH"])
     def put(self, pk: int) -> Any:
-        """Change a record: PUT gives all members, PATCH some."""
-        who = self._enter(WRITE)
-        row = self._row(pk)
-        self._offered(self.entry.can_edit and self.entry.may_edit(row))
+        """Change a record: PUT gives all members, PATCH some; an `If-Match` only what was read."""
+        who = self._require(WRITE)
+        self._offered(self.entry.can_edit and self.entry.may_edit(self._row(pk)))
         body = self._body()
         form = self._form(self.edit_form, body, only=body.keys() if request.method == "PATCH" else None)
         with transaction():
+            row = self._locked(pk)
+            self._offered(self.entry.may_edit(row))
+            stamps.check_header(self._stamp(row))
             self.entry.update(row, form_data(form), who)
-            answer = self._json(self._flushed(row))
-        return jsonify(answer)
+            return self._stamped(row, self._json(self._flushed(row)))
 
     @expose("/<id:pk>", methods=["DELETE"])
     def delete(self, pk: int) -> Any:
         """Delete a record: 204."""
-        who = self._enter(WRITE)
-        row = self._row(pk)
-        self._offered(self.entry.can_delete and self.entry.may_delete(row))
+        who = self._require(WRITE)
+        self._offered(self.entry.can_delete)
         with transaction():
+            row = self._locked(pk)
+            self._offered(self.entry.may_delete(row))
+            stamps.check_header(self._stamp(row))
             self.entry.delete(row, who)
         return Response(status=204)
 
@@ -125,7 +128,7 @@ class ApiView(BaseApi):
         action = next((a for a in self.entry.actions if a.name == name and not a.leaves), None)
         if action is None:
             raise NotFound
-        who = self._enter(action.verb)
+        who = self._require(action.verb)
         self._offered(action.surfaces is None or site().surface in action.surfaces)
         row = self._row(pk)
         form = self._form(action.form or Form, self._body(optional=True))
@@ -143,21 +146,6 @@ class ApiView(BaseApi):
             return 200, self._json(row)
 
         return self._once(who, work)
-
-    def _enter(self, verb: str) -> Viewer:
-        if site().surface not in self.entry.surfaces:
-            raise NotFound
-        return require(self.entry.right(verb))
-
-    def _offered(self, offered: bool) -> None:
-        if not offered:
-            raise NotFound
-
-    def _row(self, pk: int) -> Any:
-        row = self.datamodel.find(pk)
-        if row is None:
-            raise NotFound
-        return row
 
     def _flushed(self, row: Any) -> Any:
         session = inspect(row).session
@@ -217,6 +205,15 @@ class ApiView(BaseApi):
                 ]
             )
         return form
+
+    def _stamp(self, row: Any) -> str:
+        return stamps.stamp_of(row, (*api_columns(self.entry), *(self.entry.edit_form or ())))
+
+    def _stamped(self, row: Any, body: Mapping[str, Any]) -> Response:
+        """The record with its `ETag`, which a later `If-Match` may name."""
+        answer = jsonify(body)
+        answer.set_etag(self._stamp(row))
+        return answer
 
     def _json(self, row: Any) -> dict[str, Any]:
         return {"id": row.id, **{name: _plain(value_of(row, name)) for name in api_columns(self.entry)}}

@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
-from babel import Locale
-from babel.dates import DateTimePattern, parse_pattern
-from flask_babel import format_date, format_decimal, get_locale, get_timezone
+from flask_babel import format_date, format_decimal
 from flask_babel import gettext as _
 
+from app.core.moments import moment
 from app.core.rights import READ
 from app.core.viewer import Viewer
 from app.core.web.entry import AdminEntry, Registry
@@ -20,19 +18,6 @@ from app.core.web.pages import Cell
 
 NOTHING = Cell("secondary", "–")
 MAX_TEXT = 300  # longer text is prose: lists cut it, pages show it with its lines
-
-
-@cache
-def _pattern(locale: Locale) -> DateTimePattern:
-    """Date of middle length and time to the minute, as one pattern per language."""
-    date, time = locale.date_formats["medium"].pattern, locale.time_formats["short"].pattern
-    return parse_pattern(str(locale.datetime_formats["medium"]).format(time, date))
-
-
-def moment(value: dt.datetime) -> str:
-    """A date and time to the minute, in the viewer's zone and language."""
-    locale = get_locale() or Locale("en")
-    return str(_pattern(locale).apply(value.astimezone(get_timezone()), locale))
 
 
 def value_of(row: Any, column: str) -> Any:
@@ -61,10 +46,11 @@ class Cells:
 
     def of(self, row: Any, column: str) -> Cell:
         """The cell of a column of a row."""
-        value = value_of(row, column)
         shape = self.entry.formats.get(column)
-        if shape is not None:
-            return shape(value, row)
+        if shape is not None:  # it may also show what is no column of the record
+            known = hasattr(row, column.split(".")[0])
+            return shape(value_of(row, column) if known else None, row)
+        value = value_of(row, column)
         if value is None or value == "":
             return NOTHING
         if column in self._choices:

@@ -107,13 +107,16 @@ class AdminEntry:
     tones: Mapping[str, Mapping[str, str]] = {}
     formats: Mapping[str, Callable[[Any, Any], Cell]] = {}
     fields: Mapping[str, Callable[[AdminEntry], Field]] = {}
+    examples: Mapping[str, Text] = {}
     actions: tuple[Action, ...] = ()
+    primary: str | None = None
     related: tuple[Related, ...] = ()
 
     can_add: bool = True
     can_edit: bool = True
     can_delete: bool = True
     can_import: bool = True
+    max_import_rows: int = 5_000
     in_menu: bool = True
     has_api: bool = True
     empty_title: Text = _l("Nothing here yet")
@@ -177,6 +180,18 @@ class AdminEntry:
     def delete(self, row: Any, by: Viewer) -> None:
         """Delete a row, inside the edge's transaction."""
         db.session.delete(row)
+
+    def next_step_of(self, row: Any) -> Text:
+        """What is told, and said to do next, when this row was added."""
+        return self.next_step
+
+    def primary_of(self, row: Any) -> str | None:
+        """The name of the action that is the thing to do with this row now; editing comes after it."""
+        return self.primary
+
+    def hint_of(self, row: Any) -> Text:
+        """What this row still needs, said on its page; nothing where all is done."""
+        return ""
 
     def may_edit(self, row: Any) -> bool:
         """Whether this row can be edited at all just now."""

@@ -86,7 +86,7 @@ def _related(relation: Any, label: Any, help_text: Any) -> Field:
     return RelatedField(
         label,
         find=lambda pk: data().find(pk) if _may_read(target) else None,
-        options=lambda text: data().options(text) if _may_read(target) else [],
+        options=lambda text, most: data().options(text, most) if _may_read(target) else [],
         options_url=lambda: _options_url(target),
         optional=key.nullable,
         description=help_text,

@@ -12,7 +12,16 @@ from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import DateTimeLocalField, Field, SelectFieldBase, StringField, ValidationError, widgets
+from wtforms import (
+    DateTimeLocalField,
+    Field,
+    PasswordField,
+    SelectFieldBase,
+    StringField,
+    TextAreaField,
+    ValidationError,
+    widgets,
+)
 from wtforms.fields.choices import Choice  # type: ignore[attr-defined]
 from wtforms.fields.core import UnboundField
 from wtforms.validators import InputRequired, StopValidation
@@ -30,6 +39,8 @@ class Form(FlaskForm):
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
             bound = super().bind_field(form, unbound, options)
             if isinstance(bound, StringField):
+                if not isinstance(bound, PasswordField | TextAreaField):
+                    bound.filters = (without_direction_marks, *bound.filters)
                 own = (Filled(v.message) if type(v) is InputRequired else v for v in bound.validators)
                 bound.validators = [no_control_characters, *own]
             return bound
@@ -97,6 +108,15 @@ def _is_control(char: str) -> bool:
     return char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029" or "\ud800" <= char <= "\udfff"
 
 
+# U+061C, U+200E/F, U+202A..E, U+2066..9. Joiners (U+200C/D) stay: names and emoji are written with them.
+_DIRECTION_MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
+
+def without_direction_marks(text: Any) -> Any:
+    """A WTForms filter: in a single line what is unseen must not turn the text around it."""
+    return text.translate(_DIRECTION_MARKS) if isinstance(text, str) else text
+
+
 def strip(text: str | None) -> str | None:
     """A WTForms filter: no blanks around, and nothing instead of an empty text."""
     return (text.strip() or None) if isinstance(text, str) else text
@@ -146,7 +166,7 @@ def _zone() -> ZoneInfo:
 class RelatedField(SelectFieldBase):
     """A choice among the rows of another table: at most 50 options rendered, more by search.
 
-    `find(id)` returns the row or None, and must look in the viewer's scope only; `options(text)` the
+    `find(id)` returns the row or None, and must look in the viewer's scope only; `options(text, most)` the
     first rows that match.
     """
 
@@ -158,7 +178,7 @@ class RelatedField(SelectFieldBase):
         validators: Any = None,
         *,
         find: Callable[[int], Any],
-        options: Callable[[str], Sequence[Any]],
+        options: Callable[[str, int], Sequence[Any]],
         options_url: Callable[[], str | None],
         optional: bool = False,
         **kwargs: Any,
@@ -196,7 +216,7 @@ class RelatedField(SelectFieldBase):
             raise ValidationError(_("Please choose one."))
 
     def iter_choices(self) -> Iterator[Choice]:
-        rows = list(self.options(""))[:MAX_OPTIONS]
+        rows = list(self.options("", MAX_OPTIONS))
         if self.data is not None and all(row.id != self.data.id for row in rows):
             rows.insert(0, self.data)
         if self.optional or self.data is None:

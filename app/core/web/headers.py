@@ -52,7 +52,8 @@ def init_app(app: Flask, *, https: bool, handover_target: str) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
         site = g.get("site")
-        targets = f" {handover_target}" if site is not None and site.is_platform else ""
+        at_home = site is not None and site.is_platform
+        targets = f" {handover_target}" if at_home else g.get("form_targets", "")
         headers = response.headers
         headers.setdefault("Content-Security-Policy", policy(targets))
         headers.setdefault("X-Content-Type-Options", "nosniff")

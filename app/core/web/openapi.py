@@ -30,6 +30,14 @@ KEY_HEADER: Json = {
     "description": "Makes a repeat of this request harmless for a day.",
 }
 
+IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": TEXT,
+    "description": "The `ETag` that was read: refused with 412 where the record has changed since.",
+}
+ETAG: Json = {"ETag": {"schema": TEXT, "description": "For `If-Match`."}}
+
 
 @bp.get("/api/v1/_openapi.json")
 def openapi() -> Any:
@@ -82,7 +90,9 @@ def _document() -> Json:
 def _paths(entry: AdminEntry) -> Json:
     base, tag = f"/api/v1/{entry.slug}/", str(entry.plural)
     item = f"{base}{{id}}"
-    one: Json = {"parameters": [_id()], "get": _operation(tag, "One record", _ok(_ref(entry.resource)))}
+    record = _ref(entry.resource)
+    stamped = {"200": {**_content(record), "headers": ETAG}}
+    one: Json = {"parameters": [_id()], "get": _operation(tag, "One record", stamped)}
     many: Json = {
         "get": _operation(tag, "A page of records", _ok(_page(entry)), parameters=_list_args(entry))
     }
@@ -90,16 +100,20 @@ def _paths(entry: AdminEntry) -> Json:
         many["post"] = _operation(
             tag,
             "A new record",
-            {"201": _content(_ref(entry.resource))},
+            {"201": _content(record)},
             parameters=_key_header(),
             body=_ref(f"{entry.resource}.new"),
         )
     if entry.can_edit:
-        record, change, part = (_ref(f"{entry.resource}{kind}") for kind in ("", ".change", ".part"))
-        one["put"] = _operation(tag, "Change all of a record", _ok(record), body=change)
-        one["patch"] = _operation(tag, "Change some of a record", _ok(record), body=part)
+        change, part = _ref(f"{entry.resource}.change"), _ref(f"{entry.resource}.part")
+        for method, summary, body in (
+            ("put", "Change all of a record", change),
+            ("patch", "Change some of a record", part),
+        ):
+            one[method] = _operation(tag, summary, stamped, parameters=[IF_MATCH], body=body)
     if entry.can_delete and WRITE in entry.verbs:
-        one["delete"] = _operation(tag, "Delete a record", {"204": {"description": "Deleted."}})
+        deleted = {"204": {"description": "Deleted."}}
+        one["delete"] = _operation(tag, "Delete a record", deleted, parameters=[IF_MATCH])
     found: Json = {base: many, item: one}
     for action in entry.actions:
         if action.leaves or (action.surfaces is not None and site().surface not in action.surfaces):
@@ -109,7 +123,7 @@ def _paths(entry: AdminEntry) -> Json:
             "post": _operation(
                 tag,
                 str(action.label),
-                _ok(_ref(entry.resource)),
+                _ok(record),
                 parameters=_key_header(),
                 body=_body(action.form) if action.form else None,
             ),
@@ -183,7 +197,7 @@ def _column(column: Any) -> Json:
             break
     else:
         kind = TEXT if column.type.python_type is str else {}
-    if column.nullable and "type" in kind:
+    if getattr(column, "nullable", False) and "type" in kind:
         return {**kind, "type": [kind["type"], "null"]}
     return kind
 

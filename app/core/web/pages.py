@@ -149,6 +149,8 @@ class ShowPage:
     delete_url: str | None = None
     timeline: Sequence[TimelineEntry] = ()
     related: Sequence[RelatedList] = ()
+    primary: ActionLink | None = None
+    hint: Text = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ class FormPage:
     errors: Sequence[Text] = ()
     notice: Text | None = None
     multipart: bool = False
+    changed: Sequence[tuple[Text, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -179,16 +182,29 @@ class ConfirmPage:
     errors: Sequence[Text] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ImportColumn:
+    """A column of a file: its name for the head, an example, and how its cells are written."""
+
+    name: str
+    label: Text
+    required: bool
+    example: str
+    hint: str
+
+
 @dataclass(frozen=True)
 class ImportPage:
     title: Text
     lead: Text
+    limits: Text
     form: Any
-    columns: Sequence[tuple[str, Text, bool, str]]
+    columns: Sequence[ImportColumn]
     errors: Sequence[tuple[int, Text, Text]]
     cancel_url: str
     template_url: str
     hidden: Sequence[tuple[str, str]] = ()
+    notice: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import g
+from flask import current_app, g
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Site:
     @property
     def initial(self) -> str:
         return self.name[:1].upper()
+
+
+def platform_url(path: str = "") -> str:
+    """An address on the platform's host."""
+    settings = current_app.extensions["settings"]
+    return str(settings.url_of(settings.BASE_DOMAIN, path))
 
 
 def site() -> Site:

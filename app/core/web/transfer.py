@@ -6,9 +6,11 @@ import csv
 import datetime as dt
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from flask import Response
@@ -19,25 +21,23 @@ from flask_wtf.file import FileField, FileRequired
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Query, Session
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, SelectField
+from wtforms import SelectField
 
-from app.core.errors import DomainError, Invalid, from_database
+from app.core.errors import DomainError, TooMany, from_database
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.cells import Cells, plain_text, value_of
+from app.core.web.csv_rows import Line, read_rows
 from app.core.web.entry import AdminEntry
 from app.core.web.entry_forms import form_data
-from app.core.web.forms import Form, RelatedField, members_of
+from app.core.web.forms import MAX_OPTIONS, Form, RelatedField
 from app.core.web.once import once
 
 MAX_ROWS = 100_000
-MAX_IMPORT_ROWS = 5_000
-MAX_IMPORT_BYTES = 5 * 1024 * 1024
 MAX_ERRORS = 100
+MAX_KNOWN = 20_000
 CHUNK = 100
 _FORMULA = re.compile(r"^(?=[=+\-@＝＋－＠\t\r\n])|(?<=[;\r\n])(?=[=+\-@＝＋－＠])")
-_OWN_MARK = re.compile(r"(^|(?<=[;\r\n]))'(?=[=+\-@＝＋－＠\t\r\n])")
-_NO, _YES = ("", "0", "n", "no", "false"), ("1", "y", "yes", "true", "x")
 
 
 class UploadForm(Form):
@@ -54,7 +54,18 @@ class LineError:
 @dataclass
 class Outcome:
     count: int = 0
+    status: int = 422
     errors: list[LineError] = field(default_factory=list)
+    ignored: Sequence[str] = ()
+
+    @property
+    def said_of_ignored(self) -> str:
+        """Which columns of the file were left out, in words; nothing where none was."""
+        if not self.ignored:
+            return ""
+        return str(
+            _("Not imported, since they are only shown: %(columns)s.", columns=", ".join(self.ignored))
+        )
 
 
 def harmless(text: str) -> str:
@@ -64,7 +75,7 @@ def harmless(text: str) -> str:
 
 def csv_response(entry: AdminEntry, cells: Cells, query: Query[Any]) -> Response:
     """The rows as a download, written while they are read."""
-    columns = ("id", *entry.columns)
+    columns = export_columns(entry)
     rows = query.yield_per(500)
 
     def lines() -> Iterator[str]:
@@ -83,10 +94,19 @@ def csv_response(entry: AdminEntry, cells: Cells, query: Query[Any]) -> Response
     return _download("".join(lines()), f"{entry.slug}.csv")
 
 
+def export_columns(entry: AdminEntry) -> tuple[str, ...]:
+    """What the list shows, and what else an import of the same rows would need."""
+    more = (name for name in entry.details if name in entry.form) if entry.can_import else ()
+    return tuple(dict.fromkeys(("id", *entry.columns, *more)))
+
+
 def _text(cells: Cells, row: Any, name: str) -> str:
-    """Numbers stay numbers; dates are ISO 8601, in the viewer's zone; the rest is what the list shows."""
-    value = value_of(row, name)
-    if name not in cells.entry.formats:
+    """Numbers stay numbers; dates are ISO 8601, in the viewer's zone; the rest is what the list shows, but
+    for texts of the form, which an import takes as they are."""
+    entry, value = cells.entry, value_of(row, name) if hasattr(row, name.split(".")[0]) else None
+    if isinstance(value, str) and name in entry.form and name not in entry.choices:
+        return harmless(value)
+    if name not in entry.formats:
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return str(value)
         if isinstance(value, dt.datetime):
@@ -113,12 +133,14 @@ def import_csv(entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer) -> O
     """All rows in one transaction, or none and the errors by line (a file's head is line 1)."""
     outcome = Outcome()
     try:
-        lines = _read(raw, form)
+        filled = _Filled(form, outcome)
+        rows = read_rows(entry, filled.form, raw)
+        outcome.ignored = rows.ignored
         with transaction() as session:
 
             def work() -> dict[str, Any]:
-                for start in range(0, len(lines), CHUNK):
-                    _import_chunk(entry, form, lines[start : start + CHUNK], by, session, outcome)
+                for start in range(0, len(rows.lines), CHUNK):
+                    _import_chunk(entry, filled, rows.lines[start : start + CHUNK], by, session)
                     if len(outcome.errors) >= MAX_ERRORS:
                         break
                 if outcome.errors:
@@ -129,6 +151,9 @@ def import_csv(entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer) -> O
     except _Refused:
         outcome.count = 0
         outcome.errors = sorted(outcome.errors, key=lambda error: error.line)[:MAX_ERRORS]
+    except TooMany as error:  # of no line's making, and the same for all that follow
+        outcome.count, outcome.status = 0, error.status
+        outcome.errors = [LineError(1, "", str(error))]
     except DomainError as error:
         outcome.count = 0
         outcome.errors.append(LineError(1, error.field or "", str(error)))
@@ -139,142 +164,134 @@ class _Refused(Exception):
     """Roll back; the outcome says why."""
 
 
-@dataclass(frozen=True)
-class _Line:
-    number: int
-    values: dict[str, str]
-    error: str = ""
-
-
 def _import_chunk(
-    entry: AdminEntry,
-    form: type[Form],
-    lines: Sequence[_Line],
-    by: Viewer,
-    session: Session,
-    outcome: Outcome,
+    entry: AdminEntry, filled: _Filled, lines: Sequence[Line], by: Viewer, session: Session
 ) -> None:
     """Rows in one go; only where the database refuses are they tried one by one, to say which are wrong."""
-    ready = [(line, bound) for line in lines if (bound := _bound(form, line, outcome)) is not None]
+    ready = [(line, data) for line in lines if (data := filled.data(line)) is not None]
     try:
         with session.begin_nested():
-            for _at, bound in ready:
-                entry.create(form_data(bound), by)
-        outcome.count += len(ready)
+            for _line, data in ready:
+                entry.create(data, by)
+        filled.outcome.count += len(ready)
+    except TooMany:
+        raise
     except (DomainError, DBAPIError):
-        for line, bound in ready:
-            _import_line(entry, line, bound, by, session, outcome)
-
-
-def _bound(form: type[Form], line: _Line, outcome: Outcome) -> Form | None:
-    """The line's values in a form that is valid; None, and the errors noted, if it is not."""
-    if line.error:
-        outcome.errors.append(LineError(line.number, "", line.error))
-        return None
-    bound = form(formdata=MultiDict(line.values), meta={"csrf": False})
-    _resolve_names(bound, line.values)
-    if bound.validate():
-        return bound
-    for name, messages in bound.errors.items():
-        label = str(bound[name].label.text) if name in bound else ""
-        outcome.errors.extend(LineError(line.number, label, str(message)) for message in messages)
-    return None
+        for line, data in ready:
+            _import_line(entry, filled, line, data, by, session)
 
 
 def _import_line(
-    entry: AdminEntry, line: _Line, bound: Form, by: Viewer, session: Session, outcome: Outcome
+    entry: AdminEntry, filled: _Filled, line: Line, data: dict[str, Any], by: Viewer, session: Session
 ) -> None:
     """One row behind a savepoint of its own: what is refused here does not hide what is wrong below."""
     try:
         with session.begin_nested():
-            entry.create(form_data(bound), by)
+            entry.create(data, by)
+    except TooMany:
+        raise
     except (DomainError, DBAPIError) as error:
         refusal = error if isinstance(error, DomainError) else from_database(error)
         if refusal is None:
             raise
-        label = str(bound[refusal.field].label.text) if refusal.field in bound else ""
-        outcome.errors.append(LineError(line.number, label, str(refusal)))
+        filled.wrong(line, refusal.field or "", str(refusal))
 
 
-def _resolve_names(form: Form, values: Mapping[str, str]) -> None:
-    """A file may say a related row by its name, and a choice by its words, if exactly one is called so."""
-    for name, bound in form._fields.items():
-        text = values.get(name, "")
-        if isinstance(bound, RelatedField) and text and not text.isdigit():
-            rows = [row for row in bound.options(text) if str(row).casefold() == text.casefold()]
-            if len(rows) == 1:
-                bound.process_errors = []
-                bound.data, bound.chosen_id = rows[0], rows[0].id
-        elif isinstance(bound, SelectField) and text:
-            choices = [(str(value), str(label).casefold()) for value, label, *_more in bound.iter_choices()]
-            keys = [value for value, label in choices if label == text.casefold()]
-            if len(keys) == 1 and text not in {value for value, _label in choices}:
-                bound.data = keys[0]
+class _Filled:
+    """The form that all lines of a file go through: making one for each costs more than the rest."""
+
+    def __init__(self, form: type[Form], outcome: Outcome) -> None:
+        self.form, self.outcome = form(formdata=None, meta={"csrf": False}), outcome
+        self._words: dict[str, tuple[set[str], dict[str, str]]] = {}
+        self._rows: dict[str, Callable[[str], Any]] = {}
+        for name, bound in self.form._fields.items():
+            if isinstance(bound, RelatedField):
+                bound.find = _remembering(bound.find)
+                self._rows[name] = _remembering(_by_name(bound))
+            elif isinstance(bound, SelectField):
+                self._words[name] = _by_words(bound)
+
+    def data(self, line: Line) -> dict[str, Any] | None:
+        """The line's values if they are valid; None, and the errors noted, if they are not."""
+        if line.error:
+            self.wrong(line, "", line.error)
+            return None
+        self.form.process(MultiDict(line.values))
+        self._resolve_names(line.values)
+        if self.form.validate():
+            return form_data(self.form)
+        for name, messages in self.form.errors.items():
+            for message in messages:
+                self.wrong(line, name or "", str(message))
+        return None
+
+    def wrong(self, line: Line, name: str, message: str) -> None:
+        label = str(self.form[name].label.text) if name in self.form else ""
+        self.outcome.errors.append(LineError(line.number, label, message))
+
+    def _resolve_names(self, values: Mapping[str, str]) -> None:
+        """A file may say a related row by its name, and a choice by its words, if one only is called so."""
+        for name, called in self._rows.items():
+            text = values.get(name, "")
+            if text and not text.isdigit():
+                row = called(text.casefold())
+                if row is not None:
+                    field = self.form[name]
+                    field.process_errors = []
+                    field.data, field.chosen_id = row, row.id
+        for name, (keys, words) in self._words.items():
+            text = values.get(name, "")
+            if text not in keys and text.casefold() in words:
+                self.form[name].data = words[text.casefold()]
 
 
-def _read(raw: bytes, form: type[Form]) -> list[_Line]:
-    """The file's rows under the names of the form's fields. Raises Invalid."""
-    if len(raw) > MAX_IMPORT_BYTES:
-        raise Invalid(_("This file is too large: 5 MB at most."))
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid(_("This file is not UTF-8 text. Please save it as “CSV UTF-8”.")) from None
-    if "\x00" in text:
-        raise Invalid(_("There are characters in here that can't be stored."))
-    first = text.split("\n", 1)[0]
-    dialect = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect, strict=True)
-    lines: list[_Line] = []
-    try:
-        names = _names(next(reader, []), form)
-        before = reader.line_num
-        for row in reader:
-            if len(lines) >= MAX_IMPORT_ROWS:
-                raise Invalid(_("Too many rows: %(most)s at most.", most=MAX_IMPORT_ROWS))
-            if any(cell.strip() for cell in row):
-                lines.append(_line(before + 1, names, row, form))
-            before = reader.line_num
-    except csv.Error:
-        raise Invalid(_("Line %(line)s can't be read as CSV.", line=reader.line_num)) from None
-    if not lines:
-        raise Invalid(_("There are no rows in this file."))
-    return lines
+def _remembering(look_up: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Asks once for each row that is there: a file says the same few over and over."""
+    found: dict[Any, Any] = {}
+
+    def get(key: Any) -> Any:
+        if key not in found:
+            row = look_up(key)
+            if row is None:
+                return None
+            found[key] = row
+        return found[key]
+
+    return get
 
 
-def _names(head: Sequence[str], form: type[Form]) -> list[str]:
-    """The fields that the first line names, by their names or by their labels as the export has them."""
-    fields = form(formdata=None, meta={"csrf": False})._fields
-    known = {str(field.label.text).casefold(): name for name, field in fields.items()}
-    known |= {name.casefold(): name for name in fields}
-    cells = [cell.strip() for cell in head]
-    unknown = [cell for cell in cells if cell.casefold() not in known]
-    if not cells or unknown:
-        raise Invalid(
-            _(
-                "The first line must name the columns: %(names)s. It can't have: %(unknown)s.",
-                names=", ".join(fields),
-                unknown=", ".join(unknown) or "–",
-            )
-        )
-    names = [known[cell.casefold()] for cell in cells]
-    if len(set(names)) != len(names):
-        raise Invalid(_("The first line names a column twice."))
-    return names
+def _by_name(field: RelatedField) -> Callable[[str], Any]:
+    """Finds the one row that is called so, in lower case, or None. A table that isn't large is read once;
+    in a larger one each name is looked for."""
+
+    def called(row: Any) -> str:
+        return str(row).casefold()
+
+    @cache
+    def known() -> dict[str, list[Any]] | None:
+        rows = field.options("", MAX_KNOWN + 1)
+        if len(rows) > MAX_KNOWN:
+            return None
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            found.setdefault(called(row), []).append(row)
+        return found
+
+    def search(name: str) -> Any:
+        names = known()
+        if names is None:
+            rows = [row for row in field.options(name, MAX_OPTIONS) if called(row) == name]
+        else:
+            rows = names.get(name, [])
+        return rows[0] if len(rows) == 1 else None
+
+    return search
 
 
-def _line(number: int, names: Sequence[str], row: Sequence[str], form: type[Form]) -> _Line:
-    """Texts by name, without the apostrophes of our own export; switches are words in a file."""
-    if len(row) > len(names):
-        return _Line(number, {}, _("This line has more columns than the first one."))
-    kinds, values = members_of(form), {}
-    for name, cell in zip(names, row, strict=False):
-        text = _OWN_MARK.sub("", cell.strip())
-        if issubclass(kinds[name], BooleanField):
-            word = text.casefold()
-            if word not in {*_NO, str(_("No")).casefold(), *_YES, str(_("Yes")).casefold()}:
-                return _Line(number, {}, _("Please write yes or no instead of “%(text)s”.", text=text[:40]))
-            if word in {*_NO, str(_("No")).casefold()}:
-                continue
-        values[name] = text
-    return _Line(number, values)
+def _by_words(field: SelectField) -> tuple[set[str], dict[str, str]]:
+    """The keys of a choice, and the keys by words that only one of them has."""
+    choices = [(str(value), str(label).casefold()) for value, label, *_more in field.iter_choices()]
+    count = Counter(label for _value, label in choices)
+    return {value for value, _label in choices}, {
+        label: value for value, label in choices if label and count[label] == 1
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, flash, redirect, request
+from flask_babel import gettext as _
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,3 +29,13 @@ def init_app(app: Flask) -> None:
         view = current_app.view_functions.get(request.endpoint or "")
         if getattr(view, "takes_files", False):
             request.max_content_length = MAX_FILE
+
+
+def back_to_page() -> Any:
+    """For a file that is too large even to be read: its own page with the reason; None elsewhere."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if not getattr(view, "takes_files", False):
+        return None
+    most = MAX_FILE // 1024**2
+    flash(_("This file is too large to be taken: %(most)s MB at most.", most=most), "danger")
+    return redirect(request.path, 303)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import get_timezone
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms import DateField, EmailField, Field, SelectField, StringField, ValidationError
+from wtforms.validators import InputRequired, Length, Optional
 
+from app.core import clock
 from app.core.audit import AuditEntry
-from app.core.rights import ACT, PLATFORM, READ, TENANT, VERBS, WRITE, catalogue, right
+from app.core.rights import PLATFORM, TENANT, VERBS, WRITE, catalogue, right
 from app.core.viewer import Viewer
 from app.core.web.entry import Action, AdminEntry, Category, Related, registry
 from app.core.web.forms import RightsField, strip
 from app.core.web.labels import DEEDS, ENDS
 from app.core.web.pages import Cell
 from app.core.web.viewing import on_tenant, signed_in
-from app.domains.accounts import queries
+from app.domains.accounts import policies, queries
 from app.domains.accounts.models import (
+    ACCEPTED,
     ACTIVE,
     ENDED,
+    EXPIRED,
+    KINDS,
     PENDING,
     TENANT_ROLES,
+    VERB_NAMES,
+    WITHDRAWN,
     Account,
     Guardianship,
     Invitation,
@@ -37,6 +46,7 @@ from app.domains.tenancy import queries as tenancy
 PEOPLE = Category("people", _l("People"), "users", 20)
 SECURITY = Category("security", _l("Security"), "shield", 80)
 
+EARLIEST_BIRTH = dt.date(1900, 1, 1)
 EMAIL_NEEDED = _l("Please fill this in.")
 
 
@@ -57,11 +67,16 @@ def role_choice(value: str) -> people.RoleChoice:
 
 
 def _role_cell(_value: Any, row: Membership | Invitation) -> Cell:
-    return Cell("badge", account.role_label(row.role_key, row.role), tone="info")
+    return Cell("badge", row.role_label, tone="info")
 
 
 def _max_tutors() -> int | None:
     return tenancy.tenant(on_tenant()).plan.max_tutors
+
+
+def _send_again(row: Invitation, _data: Mapping[str, Any], by: Viewer) -> None:
+    # Only an expired one needs a seat anew, so the plan is asked for it alone.
+    people.send_again(row, by_rights=by.rights, max_tutors=_max_tutors() if row.is_expired else None)
 
 
 class PersonEntry(AdminEntry):
@@ -78,6 +93,7 @@ class PersonEntry(AdminEntry):
     order = ("full_name", "asc")
     fields = {
         "email": lambda e: EmailField(e.label_of("email"), [Length(max=320)], filters=[strip]),
+        "birth_date": lambda e: DateField(e.label_of("birth_date"), [Optional(), _born]),
     }
     related = (
         Related("memberships", "person_id", _l("Roles")),
@@ -94,6 +110,13 @@ class PersonEntry(AdminEntry):
 
     def update(self, row: Person, data: Mapping[str, Any], by: Viewer) -> None:
         super().update(row, _with_email(data), by)
+
+
+def _born(_form: Any, field: Field) -> None:
+    """Nobody here was born before 1900, and nobody will be born tomorrow, in the viewer's zone."""
+    today = clock.now().astimezone(get_timezone()).date()
+    if field.data is not None and not EARLIEST_BIRTH <= field.data <= today:
+        raise ValidationError(_("Please give a day from 1900 until today."))
 
 
 def _with_email(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,17 +145,23 @@ class InvitationEntry(AdminEntry):
     label, plural = _l("Invitation"), _l("Invitations")
     lead = _l("Open and past invitations by e-mail.")
     category, icon = PEOPLE, "mail"
-    columns = ("email", "person", "role", "status", "sent_at", "expires_at")
+    columns = ("email", "person", "role", "state", "sent_at", "expires_at")
     details = (*columns, "invited_by", "created_at")
-    api_columns = (*details, "role_key")
+    api_columns = (*details, "role_key", "role_label")
     form = ("full_name", "email", "role")
     search = ("email", "person.full_name")
-    filters = ("status", "person_id")
+    filters = ("state", "person_id")
+    labels = {"state": _l("Status")}
     choices = {
-        "status": (("pending", _l("Open")), ("accepted", _l("Accepted")), ("withdrawn", _l("Withdrawn"))),
+        "state": (
+            (PENDING, _l("Open")),
+            (EXPIRED, _l("Expired")),
+            (ACCEPTED, _l("Accepted")),
+            (WITHDRAWN, _l("Withdrawn")),
+        ),
         "role_key": system_roles,
     }
-    tones = {"status": {"pending": "info", "accepted": "success", "withdrawn": "secondary"}}
+    tones = {"state": {PENDING: "info", EXPIRED: "warning", ACCEPTED: "success", WITHDRAWN: "secondary"}}
     formats = {"role": _role_cell}
     fields = {
         "full_name": lambda e: StringField(
@@ -149,7 +178,7 @@ class InvitationEntry(AdminEntry):
         Action(
             "resend",
             _l("Send again"),
-            lambda row, _data, by: people.send_again(row, by_rights=by.rights),
+            _send_again,
             done=_l("A new link is on its way; the former one does not work any more."),
             icon="send",
             text=_l("A fresh link is mailed and is good for another seven days."),
@@ -171,6 +200,7 @@ class InvitationEntry(AdminEntry):
         ),
     )
     can_edit = can_delete = False
+    max_import_rows = policies.INVITATIONS_PER_COMPANY.hits
     add_label = _l("Invite somebody")
     empty_title = _l("Nobody is invited")
     empty_text = _l("Invite a tutor or a colleague; they get a mail with a link.")
@@ -191,7 +221,7 @@ class MembershipEntry(AdminEntry):
     lead = _l("Who signs in here, and as what.")
     category, icon = PEOPLE, "key"
     columns = ("person", "email", "role", "status", "created_at")
-    api_columns = ("person", "email", "role", "role_key", "status", "created_at")
+    api_columns = ("person", "email", "role", "role_key", "role_label", "status", "created_at")
     search = ("person.full_name", "user.email")
     filters = ("status", "role_key", "person_id")
     choices = {"status": ((ACTIVE, _l("Active")), (ENDED, _l("Ended"))), "role_key": system_roles}
@@ -228,17 +258,8 @@ class MembershipEntry(AdminEntry):
     empty_text = _l("Invite somebody; they appear here when they accept.")
 
 
-VERB_NAMES = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
-
-
-def _rights_cell(value: Any, _row: TenantRole) -> Cell:
-    """A role's rights in words: `Invitations (Read, Write)`."""
-    found = []
-    for resource in catalogue().resources.values():
-        held = [str(VERB_NAMES[verb]) for verb in resource.verbs if right(resource.name, verb) in value]
-        if held:
-            found.append(f"{resource.label} ({', '.join(held)})")
-    return Cell("list", ", ".join(found), items=found)
+def _rights_cell(_value: Any, row: TenantRole) -> Cell:
+    return Cell("list", ", ".join(row.rights_labels), items=row.rights_labels)
 
 
 def _rights_matrix() -> list[tuple[Any, list[tuple[str, Any, bool]]]]:
@@ -266,6 +287,7 @@ class RoleEntry(AdminEntry):
     lead = _l("Put together what a colleague may see and do. Nobody can grant more than they hold.")
     category, icon = SECURITY, "shield"
     columns = ("name", "rights", "created_at")
+    api_columns = ("name", "rights", "rights_labels", "created_at")
     form = ("name", "rights")
     search = ("name",)
     formats = {"rights": _rights_cell}
@@ -344,7 +366,7 @@ class SessionEntry(AdminEntry):
     search = ("user.email", "ip")
     filters = ("kind", "created_at")
     choices = {
-        "kind": (("web", _l("Browser")), ("api", _l("App")), ("visit", _l("Operator's visit"))),
+        "kind": tuple(KINDS.items()),
         "end_reason": tuple(ENDS.items()),
     }
     actions = (

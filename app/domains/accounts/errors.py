@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _l
 
-from app.core.errors import AlreadyExists, Conflict, DomainError, Invalid, NotAllowed
+from app.core.errors import AlreadyExists, Conflict, DomainError, Invalid, NotAllowed, TooMany
 
 
 class WrongCredentials(DomainError):
@@ -18,7 +18,7 @@ class TokenRefused(DomainError):
 
 class AlreadyInvited(AlreadyExists):
     code = "already_invited"
-    message = _l("This address already has an open invitation. You can send it again from the list.")
+    message = _l("This address is invited already. You can send the invitation again from the list.")
 
 
 class AlreadyMember(AlreadyExists):
@@ -27,6 +27,18 @@ class AlreadyMember(AlreadyExists):
 
 class InvitationClosed(Conflict):
     code, message = "invitation_closed", _l("This invitation was already accepted or withdrawn.")
+
+
+class TooManyInvitations(TooMany):
+    """The company's share of this hour is used up; nothing of what was asked for is sent."""
+
+    code = "too_many_invitations"
+    message = _l("That is more invitations than a company can send in an hour. Please go on a little later.")
+
+
+class TooManyToAddress(TooMany):
+    code = "too_many_to_address"
+    message = _l("This address has been sent several invitations today. Please try again tomorrow.")
 
 
 class WeakPassword(Invalid):
@@ -45,6 +57,11 @@ class LastManager(Conflict):
 class TutorLimit(Conflict):
     code = "tutor_limit"
     message = _l("Your plan has no room for another tutor. Please talk to us about a larger one.")
+
+
+class PlanTooSmall(Conflict):
+    code = "plan_too_small"
+    message = _l("This plan has room for fewer tutors than the company has, the invited ones included.")
 
 
 class RoleInUse(Conflict):

@@ -18,7 +18,7 @@ from app.core.ids import fingerprint
 from app.core.transaction import transaction
 from app.domains.accounts import policies, queries
 from app.domains.accounts.models import PENDING
-from app.domains.accounts.service import account, people, signin
+from app.domains.accounts.service import people, signin
 from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy.models import DEFAULT_PRIMARY
 from app.providers.mail import Mail, Mailbox
@@ -33,7 +33,7 @@ def send_invitation(delivery: Delivery) -> None:
     if invitation.status != PENDING or invitation.expires_at <= clock.machine_now():
         return
     place = _place(invitation.tenant_id)
-    role, issue = account.role_label(invitation.role_key, invitation.role), invitation.issue
+    issue = invitation.issue
     with force_locale(place["locale"]):
         _send(
             delivery,
@@ -48,7 +48,7 @@ def send_invitation(delivery: Delivery) -> None:
             path=f"/invitation/{people.invitation_token(invitation)}",
             person_name=str(invitation.person),
             inviter_name=_name(invitation.invited_by),
-            role_label=str(role),
+            role_label=invitation.role_label,
             expires_text=_until(invitation.expires_at, place["timezone"]),
         )
     with transaction():

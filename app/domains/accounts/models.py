@@ -6,6 +6,8 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from flask_appbuilder.security.sqla.models import User as FabUser
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -18,10 +20,14 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
+    bindparam,
+    case,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, declared_attr, mapped_column, relationship
 
+from app.core import clock
 from app.core.db import (
     Id,
     Model,
@@ -34,6 +40,8 @@ from app.core.db import (
     to_one,
 )
 from app.core.errors import InUse, name_constraint
+from app.core.moments import moment
+from app.core.rights import ACT, READ, WRITE, catalogue, right
 from app.domains.accounts.errors import (
     AlreadyConnected,
     AlreadyInvited,
@@ -49,6 +57,18 @@ TENANT_ROLES = (MANAGER, TUTOR, STUDENT, GUARDIAN)
 OPERATOR, SUPPORT = "operator", "support"
 ACTIVE, ENDED = "active", "ended"
 PENDING, ACCEPTED, WITHDRAWN = "pending", "accepted", "withdrawn"
+EXPIRED = "expired"  # never stored: an open invitation whose time is over
+_NOW = bindparam("machine_now", type_=UtcDateTime, callable_=clock.machine_now)
+WEB, API, VISIT = "web", "api", "visit"
+VERB_NAMES = {READ: _l("Read"), WRITE: _l("Write"), ACT: _l("Act")}
+KINDS = {WEB: _l("Browser"), API: _l("App"), VISIT: _l("Operator's visit")}
+
+
+def role_label(role_key: str | None, role: TenantRole | None) -> LazyString | str:
+    """A role in words: a system role's in the reader's language, a company's own as it is called."""
+    if role is not None:
+        return role.name
+    return catalogue().roles[role_key].label if role_key else ""
 
 
 class Account(FabUser):
@@ -134,6 +154,18 @@ class TenantRole(TenantOwned, Timestamped, Model):
             cls, UniqueConstraint("tenant_id", "name"), CheckConstraint("btrim(name) <> ''", name="name")
         )
 
+    @property
+    def rights_labels(self) -> list[str]:
+        """What the role may do, in words: `Invitations (Read, Write)`."""
+        found = []
+        for resource in catalogue().resources.values():
+            held = [
+                str(VERB_NAMES[verb]) for verb in resource.verbs if right(resource.name, verb) in self.rights
+            ]
+            if held:
+                found.append(f"{resource.label} ({', '.join(held)})")
+        return found
+
     def __str__(self) -> str:
         return self.name
 
@@ -184,8 +216,12 @@ class Membership(TenantOwned, Timestamped, Model):
     def email(self) -> str:
         return self.user.email
 
+    @property
+    def role_label(self) -> str:
+        return str(role_label(self.role_key, self.role))
+
     def __str__(self) -> str:
-        return f"{self.person}: {self.role or self.role_key}"
+        return f"{self.person}, {self.role_label}"
 
 
 class Invitation(TenantOwned, Timestamped, Model):
@@ -197,6 +233,7 @@ class Invitation(TenantOwned, Timestamped, Model):
         ACCEPTED: frozenset(),
         WITHDRAWN: frozenset(),
     }
+    QUIET: ClassVar[frozenset[str]] = frozenset({"state"})
 
     person_id: Mapped[int] = mapped_column(BigInteger)
     email: Mapped[str] = mapped_column(String(320))
@@ -207,6 +244,10 @@ class Invitation(TenantOwned, Timestamped, Model):
     invited_by: Mapped[str] = mapped_column(String(200))
     sent_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # What people are told: the status, or EXPIRED. Worked out when it is read, since nothing happens then.
+    state: Mapped[str] = column_property(
+        case((and_(status == PENDING, expires_at <= _NOW), EXPIRED), else_=status)
+    )
 
     person: Mapped[Person] = to_one(lambda: Person, lambda: Invitation.person_id)
     role: Mapped[TenantRole | None] = to_one(lambda: TenantRole, lambda: Invitation.role_id)
@@ -229,6 +270,14 @@ class Invitation(TenantOwned, Timestamped, Model):
                 postgresql_where="status = 'pending'",
             ),
         )
+
+    @property
+    def is_expired(self) -> bool:
+        return self.status == PENDING and self.expires_at <= clock.machine_now()
+
+    @property
+    def role_label(self) -> str:
+        return str(role_label(self.role_key, self.role))
 
     def __str__(self) -> str:
         return self.email
@@ -260,7 +309,7 @@ class UserSession(TenantMarked, Id, Model):
     user: Mapped[Account] = relationship(Account, foreign_keys=lambda: [UserSession.user_id])
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.created_at:%Y-%m-%d %H:%M}"
+        return f"{KINDS[self.kind]}, {moment(self.created_at)}"
 
 
 class RefreshToken(TenantMarked, Id, Model):

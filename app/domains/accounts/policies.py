@@ -24,6 +24,8 @@ PER_ACCOUNT = Limit(8, dt.timedelta(minutes=15))
 PER_ADDRESS = Limit(40, dt.timedelta(minutes=15))
 MAILS_PER_ACCOUNT = Limit(4, dt.timedelta(hours=1))
 REFRESHES = Limit(5000, dt.timedelta(minutes=15))
+INVITATIONS_PER_COMPANY = Limit(200, dt.timedelta(hours=1))  # as many as can be selected in a list
+INVITATIONS_PER_ADDRESS = Limit(5, dt.timedelta(days=1))
 
 # The head of every published list of leaked passwords, as far as it is long enough to pass the length.
 WELL_KNOWN = frozenset(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import LazyString
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import joinedload
 
 from app.core import clock, scope
@@ -20,6 +20,7 @@ from app.domains.accounts.models import (
     MANAGER,
     PENDING,
     TUTOR,
+    VISIT,
     Account,
     HandoverTicket,
     Invitation,
@@ -35,6 +36,7 @@ _VIEWER = (
         UserSession.id.label("session_id"),
         UserSession.kind,
         UserSession.last_seen_at,
+        UserSession.expires_at,
         Account.id.label("user_id"),
         Account.email,
         Account.first_name,
@@ -97,7 +99,7 @@ def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSessi
     first, known = rows[0], catalogue()
     rights: set[str] = set()
     roles: dict[str, LazyString | str] = {}
-    if first.platform_role and (tenant_id is None or first.kind == "visit"):
+    if first.platform_role and (tenant_id is None or first.kind == VISIT):
         surface = PLATFORM if tenant_id is None else TENANT
         rights |= known.of_role(first.platform_role) & known.on(surface)
         roles[first.platform_role] = known.roles[first.platform_role].label
@@ -119,7 +121,8 @@ def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSessi
         roles=tuple(roles.values()),
         locale=first.locale,
         timezone=first.timezone,
-        is_visiting=first.kind == "visit",
+        is_visiting=first.kind == VISIT,
+        until=first.expires_at,
         ip=ip,
     )
     return SeenSession(viewer, first.kind, first.last_seen_at)
@@ -216,6 +219,13 @@ def invitation(invitation_id: int) -> Invitation:
     return found
 
 
+def latest_invitation(email: str) -> Invitation | None:
+    """The newest one of an address."""
+    return db.session.scalars(
+        select(Invitation).where(Invitation.email == email).order_by(Invitation.id.desc()).limit(1)
+    ).one_or_none()
+
+
 def invitation_for_update(invitation_id: int) -> Invitation:
     found = db.session.scalars(
         select(Invitation)
@@ -285,24 +295,54 @@ def active_managers() -> int:
     return len(db.session.scalars(query.order_by(Membership.id).with_for_update(of=Membership)).all())
 
 
-def tutor_seats() -> int:
-    """Tutors there are and tutors who were invited; whoever asks next waits until the transaction ends."""
+def has_manager(tenant_id: int) -> bool:
+    """Whether anybody runs the company, or is invited to; in the platform's scope."""
+    manager = select(Membership.id).where(
+        Membership.tenant_id == tenant_id, Membership.role_key == MANAGER, Membership.status == ACTIVE
+    )
+    invited = select(Invitation.id).where(
+        Invitation.tenant_id == tenant_id, Invitation.role_key == MANAGER, Invitation.state == PENDING
+    )
+    return bool(db.session.scalar(select(or_(manager.exists(), invited.exists()))))
+
+
+def managers_of(tenant_id: int) -> Sequence[Membership]:
+    """Who runs a company; in the platform's scope."""
+    return db.session.scalars(
+        select(Membership)
+        .where(Membership.tenant_id == tenant_id, Membership.role_key == MANAGER, Membership.status == ACTIVE)
+        .options(joinedload(Membership.person), joinedload(Membership.user))
+        .order_by(Membership.id)
+    ).all()
+
+
+def invited_managers_of(tenant_id: int) -> Sequence[Invitation]:
+    """Who is to run a company and has not accepted yet, the expired ones as well; in the platform's scope."""
+    return db.session.scalars(
+        select(Invitation)
+        .where(
+            Invitation.tenant_id == tenant_id, Invitation.role_key == MANAGER, Invitation.status == PENDING
+        )
+        .order_by(Invitation.id)
+    ).all()
+
+
+def tutor_seats(tenant_id: int | None = None) -> int:
+    """Tutors there are and tutors who were invited, of the tenant in scope or, in the platform's scope, of
+    the one named; whoever asks next waits until the transaction ends."""
+    tenant_id = scope.tenant_id() if tenant_id is None else tenant_id
     db.session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 4))"),
-        {"mark": f"tutor seats|{scope.tenant_id()}"},
+        {"mark": f"tutor seats|{tenant_id}"},
     )
     members = (
         select(func.count())
         .select_from(Membership)
-        .where(Membership.role_key == TUTOR, Membership.status == ACTIVE)
+        .where(Membership.tenant_id == tenant_id, Membership.role_key == TUTOR, Membership.status == ACTIVE)
     )
     invited = (
         select(func.count())
         .select_from(Invitation)
-        .where(
-            Invitation.role_key == TUTOR,
-            Invitation.status == PENDING,
-            Invitation.expires_at > clock.machine_now(),
-        )
+        .where(Invitation.tenant_id == tenant_id, Invitation.role_key == TUTOR, Invitation.state == PENDING)
     )
     return int(db.session.scalar(members) or 0) + int(db.session.scalar(invited) or 0)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app
+from flask_babel import LazyString
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Regexp
@@ -59,7 +61,7 @@ class TenantEntry(AdminEntry):
     category, icon = COMPANIES, "building"
     surfaces = frozenset({PLATFORM})
     columns = ("name", "slug", "status", "plan", "currency", "created_at")
-    details = (
+    details: tuple[str, ...] = (
         "name",
         "slug",
         "status",
@@ -72,14 +74,22 @@ class TenantEntry(AdminEntry):
         "created_at",
     )
     form = ("name", "slug", "plan", "currency", "timezone", "locale", "is_test")
-    edit_form = ("plan",)
+    edit_form = ("name", "plan", "timezone", "locale", "is_test")
     search = ("name", "slug")
     filters = ("status", "currency", "is_test", "created_at")
     choices = {"status": STATUS, "locale": common.LOCALES, "currency": common.currencies}
     tones = {"status": {ACTIVE: "success", SUSPENDED: "warning"}}
     formats = {"slug": _address}
     helps = {
-        "slug": _l("Becomes the company's address: 3 to 40 lower-case letters, digits, hyphens."),
+        "name": _l(
+            "Only a company's address and currency stay for good: mailed links lead to the one, and its books"
+            " are kept in the other."
+        ),
+        "slug": _l(
+            "Becomes the company's address: 3 to 40 lower-case letters, digits, hyphens. Can't change later:"
+            " mailed links lead there."
+        ),
+        "plan": _l("Must have room for the tutors there are."),
         "currency": _l("Can't change later: all its books are kept in it."),
         "is_test": _l("Uses mock payments; every page says so."),
     }
@@ -142,13 +152,24 @@ class TenantEntry(AdminEntry):
     )
     related = (Related("domains", "tenant_id", _l("Host names")),)
     can_delete = False
+    max_import_rows = 1_000
     add_label = _l("New company")
-    next_step = _l("Next: invite its manager.")
     empty_title = _l("No companies yet")
     empty_text = _l("Create the first one, then invite its manager.")
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> Tenant:
         return service.open_tenant(service.NewTenant(**data))
+
+    def update(self, row: Tenant, data: Mapping[str, Any], by: Viewer) -> None:
+        service.correct(row, **{name: data.get(name, getattr(row, name)) for name in self.edit_form or ()})
+
+    def may_edit(self, row: Tenant) -> bool:
+        return row.status != CLOSED
+
+    def next_step_of(self, row: Tenant) -> LazyString | str:
+        return _(
+            "Its address is %(address)s. Next: invite its manager.", address=_address(row.slug, row).text
+        )
 
 
 class DomainEntry(AdminEntry):

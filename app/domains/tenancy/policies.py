@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from functools import cache
 
 MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3: normal text
 
@@ -29,7 +30,13 @@ def is_host(host: str, *, base_domain: str) -> bool:
 
 
 def is_timezone(name: str) -> bool:
-    return name in zoneinfo.available_timezones()
+    return name in _timezones()
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    """Read once: asking walks through hundreds of files."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def rgb(color: str) -> str:

@@ -30,9 +30,13 @@ def welcome() -> Any:
     who = viewer()
     links = []
     if who is not None:
-        links.append(ActionLink("account", _("My account"), "/account/", "user"))
         if who.rights:
-            links.insert(0, ActionLink("admin", _("Run the company"), "/admin/", "settings"))
+            links.append(ActionLink("admin", _("Run the company"), "/admin/", "settings"))
+        links.append(ActionLink("account", _("My account"), "/account/", "user"))
+        if not who.rights:
+            links.append(
+                ActionLink("language", _("Language and time zone"), "/account/#about-you", "language")
+            )
     return render_template("accounts/welcome.html", links=links)
 
 

@@ -15,8 +15,8 @@ from app.core.ids import slug_ok
 from app.core.money import exponent
 from app.core.states import move_to
 from app.domains.tenancy import events, policies, queries
-from app.domains.tenancy.errors import BadHost, BadSlug, TooFaint
-from app.domains.tenancy.models import ACTIVE, SUSPENDED, Plan, Tenant, TenantDomain
+from app.domains.tenancy.errors import BadHost, BadSlug, TenantNotActive, TooFaint
+from app.domains.tenancy.models import ACTIVE, CLOSED, SUSPENDED, Plan, Tenant, TenantDomain
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,20 @@ def rebrand(tenant: Tenant, *, name: str, primary: str, timezone: str, locale: s
     tenant.brand = {**tenant.brand, "primary": primary.lower()}
     tenant.timezone, tenant.locale = timezone, locale
     note(tenant, "rebranded")
+    _changed(tenant)
+
+
+def correct(tenant: Tenant, *, name: str, plan: Plan, timezone: str, locale: str, is_test: bool) -> None:
+    """Put right what was said of a company; its currency and its address stay. Raises Invalid,
+    TenantNotActive (closed)."""
+    tenant = queries.tenant_for_update(tenant.id)
+    if tenant.status == CLOSED:
+        raise TenantNotActive
+    if not name.strip():
+        raise Invalid(_l("Please give the company a name."), field="name")
+    _check_place(tenant.currency, timezone)
+    tenant.name, tenant.plan = name.strip(), plan
+    tenant.timezone, tenant.locale, tenant.is_test = timezone, locale, is_test
     _changed(tenant)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Boolean, DateTime, Integer, inspect, select
 
+from app.core import clock
 from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.errors import Conflict
@@ -140,6 +141,8 @@ HOSTILE = (
     ("phone", "1" * 41, "too long"),
     ("birth_date", "31.12.2001", ""),
     ("birth_date", "2001-02-30", ""),
+    ("birth_date", "1899-12-31", "from 1900 until today"),
+    ("birth_date", "2226-01-01", "from 1900 until today"),
     ("notes", "x" * 20_001, "too long"),
     ("notes", "a\x00b", "can't be stored"),
 )
@@ -565,14 +568,15 @@ def test_no_form_takes_more_than_its_fields(world: World, slug: str) -> None:
     assert two["id"] != 4711
     assert "created_at" not in two or two["created_at"] >= began
     if entry.can_edit:
-        change = {name: plain[name] for name in entry.edit_form or ()}
+        change = {name: plain[name] for name in entry.edit_form or () if name in plain}
         extra = smuggled(world, entry, set(entry.edit_form or ()))
         response = somebody.post(f"{entry.url}/{pk}/edit", **{**change, **extra})
         assert response.status_code == 302
         after = stored(world, entry, pk)
         assert after
-        assert {k: v for k, v in after.items() if k != "changed_at"} == {
-            k: v for k, v in one.items() if k != "changed_at"
+        own = {"changed_at", "revision"}
+        assert {k: v for k, v in after.items() if k not in own} == {
+            k: v for k, v in one.items() if k not in own
         }
 
 
@@ -599,9 +603,49 @@ def test_the_pages_about_the_company_and_the_account_take_no_more_either(world: 
 
 def test_a_company_is_suspended_by_its_action_only(world: World) -> None:
     operator = world.operator()
-    plan = stored(world, ENTRIES["tenants"], world.bert.id)["plan_id"]  # type: ignore[index]
-    response = operator.post(f"/admin/tenants/{world.bert.id}/edit", plan=plan, status="suspended", slug="x")
+    before = stored(world, ENTRIES["tenants"], world.bert.id)
+    assert before
+    said = {name: before[name] for name in ("name", "timezone", "locale")} | {"plan": before["plan_id"]}
+    path = f"/admin/tenants/{world.bert.id}/edit"
+    response = operator.post(path, **said, status="suspended", slug="x")
     assert response.status_code == 302
     with world.app.app_context(), platform_scope("look"):
         row = db.session.get_one(Tenant, world.bert.id)
         assert (row.status, row.slug) == ("active", "bert")
+
+
+def test_a_birth_date_is_at_most_today_where_the_viewer_is(world: World) -> None:
+    manager = world.manager()  # in Europe/Berlin, where it is the 2nd of July already
+    with clock.frozen(dt.datetime(2026, 7, 1, 22, 30, tzinfo=dt.UTC)):
+        for day, status in (("2026-07-02", 302), ("2026-07-03", 422), ("1900-01-01", 302)):
+            made = add(manager, PERSON, {"full_name": "Newly Born", "birth_date": day})
+            assert made.status_code == status, day
+
+
+# -- What to do next ---------------------------------------------------------------------------------------
+
+
+def test_a_record_names_its_primary_action_and_what_it_needs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, page = world.operator(), f"/admin/tenants/{world.anna.id}"
+    edit, suspend = f'href="{page}/edit"', f'href="{page}/do/suspend"'
+
+    def buttons(text: str) -> list[str]:
+        """The addresses of the primary buttons."""
+        return re.findall(r'class="btn btn-(?:primary|danger)" (href="[^"]+")', text)
+
+    monkeypatch.setattr(type(ENTRIES["tenants"]), "primary_of", AdminEntry.primary_of)
+    monkeypatch.setattr(type(ENTRIES["tenants"]), "hint_of", AdminEntry.hint_of)
+    assert buttons(operator.get(page).text) == [edit]
+    monkeypatch.setattr(type(ENTRIES["tenants"]), "primary", "suspend")
+    monkeypatch.setattr(
+        type(ENTRIES["tenants"]), "hint_of", lambda _self, row: f"<{row.slug}> is to be closed."
+    )
+    text = operator.get(page).text
+    assert buttons(text) == [suspend]
+    assert text.count(suspend) == 1
+    assert edit in text, "editing comes after it"
+    assert "&lt;anna&gt; is to be closed." in text
+    monkeypatch.setattr(type(ENTRIES["tenants"]), "primary", "resume")
+    assert buttons(operator.get(page).text) == [edit], "it makes no sense now"

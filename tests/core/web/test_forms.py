@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from werkzeug.datastructures import MultiDict
-from wtforms import IntegerField, StringField, TextAreaField
+from wtforms import IntegerField, PasswordField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from app.core.web.forms import Form, LocalDateTimeField, members_of, strip, within
@@ -101,3 +101,25 @@ def test_the_members_of_a_form(app: Flask) -> None:
     with app.test_request_context():
         Filling(formdata=None, meta={"csrf": False})
         assert members_of(Filling) == kinds, "also once one was made"
+
+
+def test_unseen_marks_of_direction_are_taken_out_of_single_lines(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    form = filled(app, monkeypatch, name=f"Evil{marks} gpj.exe", text=f"a{marks}b")
+    assert not form.errors
+    assert form.name.data == "Evil gpj.exe"
+    assert form.text.data == f"a{marks}b", "prose of two directions may need them"
+    assert filled(app, monkeypatch, name=marks).name.errors == ["Needed."]
+    for kept in ("نرگس\u200cسادات", "क्\u200dष", "👨\u200d👩\u200d👧 Kim"):
+        assert filled(app, monkeypatch, name=kept).name.data == kept
+
+
+def test_passwords_stay_as_they_were_typed(app: Flask) -> None:
+    class Secret(Form):
+        password = PasswordField("Password")
+
+    with app.test_request_context():
+        form = Secret(formdata=MultiDict({"password": "a\u200eb"}), meta={"csrf": False})
+        assert form.password.data == "a\u200eb"

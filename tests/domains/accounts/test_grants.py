@@ -134,8 +134,8 @@ def test_a_role_taken_from_the_inviter_meanwhile_is_no_longer_theirs_to_give(
 @pytest.mark.parametrize(
     ("email", "words"),
     [
-        (NEWCOMER, "already has an open invitation"),
-        (" NewComer@MAIL.test ", "already has an open invitation"),
+        (NEWCOMER, "is invited already"),
+        (" NewComer@MAIL.test ", "is invited already"),
         ("Tutor@Anna.test", "already has this role"),
     ],
 )

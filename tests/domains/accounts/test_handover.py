@@ -86,11 +86,65 @@ def test_the_whole_chain(world: World) -> None:
         (302, world.anna.host, "/handover/in"),
         (200, world.anna.host, "/admin/"),
     ]
-    assert "Visiting as operator" in answer.text
+    assert "Visiting: Olga Operator (Operator), until " in answer.text
     there = Browser(world.app, world.anna.host)
     there.client = operator.client
     assert there.get("/admin/people/add").status_code == 200
     assert operator.get("/admin/tenants/").status_code == 200, "and is still an operator on the platform"
+
+
+def test_every_page_says_who_visits_and_has_the_way_out(world: World, database: Database) -> None:
+    operator = world.operator()
+    there = visit(world, world.anna, operator)
+    run(database, "UPDATE user_session SET expires_at = date_trunc('day', expires_at) + interval '23 hours 4 minutes'"
+        " + interval '1 day' WHERE kind = 'visit'")  # fmt: skip
+    for path, status in (
+        ("/admin/", 200),
+        ("/admin/people/", 200),
+        ("/", 200),
+        ("/account/", 200),
+        ("/none", 404),
+    ):
+        page = there.get(path)
+        assert page.status_code == status, path
+        assert "Visiting: Olga Operator (Operator), until 12:04\u202fAM" in page.text, (
+            path
+        )  # Berlin's, as the company
+        assert 'action="/handover/leave"' in page.text, path
+        targets = "form-action 'self' http://localhost:8000;"  # browsers hold form-action against redirects
+        assert targets in page.headers["Content-Security-Policy"], path
+    assert "Visiting:" not in operator.get("/admin/").text
+    assert "Visiting:" not in world.manager().get("/admin/").text
+
+
+def test_leaving_ends_the_visit_at_once(world: World, database: Database) -> None:
+    operator = world.operator()
+    there = visit(world, world.anna, operator)
+    copied = there.client.get_cookie("wm", world.anna.host.split(":")[0])
+    assert copied is not None
+    assert there.post_raw("/handover/leave", {}).status_code == 400, "without its token nothing is ended"
+    assert there.get("/handover/leave").status_code == 405
+    left = there.post("/handover/leave", page="/admin/")
+    assert (left.status_code, left.location) == (302, f"http://{PLATFORM}/admin/tenants/{world.anna.id}")
+    ended = "SELECT end_reason FROM user_session WHERE kind = 'visit' AND ended_at IS NOT NULL"
+    assert rows(database, ended) == [("signed out",)]
+    there.client.set_cookie("wm", copied.value, domain=world.anna.host.split(":")[0])
+    assert there.get("/admin/").status_code == 302, "a copy of the cookie is dead, too"
+    assert fetch(operator.client, left.location).status_code == 200, "at home the operator is signed in"
+
+
+def test_only_a_visit_is_left(world: World, database: Database) -> None:
+    manager = world.manager()
+    assert manager.post("/handover/leave", page="/account/").status_code == 404
+    assert world.operator().post("/handover/leave", page="/account/").status_code == 404
+    assert manager.get("/admin/").status_code == 200
+
+
+def test_a_suspended_companys_visit_is_left_the_same_way(world: World, database: Database) -> None:
+    operator = world.operator()
+    assert operator.post(f"/admin/tenants/{world.anna.id}/do/suspend", reason="late").status_code == 302
+    there = visit(world, world.anna, operator)
+    assert there.post("/handover/leave", page="/admin/").status_code == 302
 
 
 def test_the_visit_stands_in_the_companys_own_trail(world: World, database: Database) -> None:

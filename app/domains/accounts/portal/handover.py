@@ -8,13 +8,16 @@ from typing import Any
 from flask import Blueprint, current_app, redirect, request
 
 from app.core import audit
+from app.core.errors import NotFound
 from app.core.scope import platform_scope
 from app.core.signing import LinkDead
 from app.core.transaction import transaction
 from app.core.web.handover import INTENT_SECONDS, take_intent
-from app.core.web.viewing import on_platform, on_tenant, require
+from app.core.web.site import platform_url
+from app.core.web.viewing import on_platform, on_tenant, require, viewer
 from app.domains.accounts import policies
-from app.domains.accounts.portal.pages import begin_session
+from app.domains.accounts.models import VISIT
+from app.domains.accounts.portal.pages import begin_session, forget_session
 from app.domains.accounts.service import handover, signin
 from app.domains.tenancy import queries as tenancy
 
@@ -36,9 +39,7 @@ def start() -> Any:
     """Tenant, 2: give this browser a nonce of this host, and go back for the ticket."""
     tenant_id, nonce = on_tenant(), secrets.token_urlsafe(24)
     settings = current_app.extensions["settings"]
-    response = redirect(
-        settings.url_of(settings.BASE_DOMAIN, f"/handover/ticket?tenant={tenant_id}&nonce={nonce}")
-    )
+    response = redirect(platform_url(f"/handover/ticket?tenant={tenant_id}&nonce={nonce}"))
     response.set_cookie(
         NONCE_COOKIE,
         nonce,
@@ -72,7 +73,7 @@ def arrive() -> Any:
     nonce = request.cookies.get(NONCE_COOKIE, "")
     with platform_scope("an operator's account is the platform's"), transaction():
         user = handover.redeem(request.args.get("ticket", ""), tenant_id=tenant_id, nonce=nonce)
-        begin_session(user, kind="visit", life=policies.VISIT_LIFE)
+        begin_session(user, kind=VISIT, life=policies.VISIT_LIFE)
         audit.set_actor(
             audit.Actor("user", user.id, f"{user.first_name} <{user.email}>", request.remote_addr)
         )
@@ -80,6 +81,18 @@ def arrive() -> Any:
     response = redirect("/admin/")
     response.delete_cookie(NONCE_COOKIE, path="/handover/")
     return response
+
+
+@bp.post("/handover/leave")
+def leave() -> Any:
+    """Tenant: end the visit at once, and go back to the company's page on the platform."""
+    tenant_id, who = on_tenant(), viewer()
+    if who is None or not who.is_visiting:
+        raise NotFound
+    with transaction():
+        signin.end_session(who.session_id, reason="signed out")
+    forget_session()
+    return redirect(platform_url(f"/admin/tenants/{tenant_id}"))
 
 
 def _tenant_url(tenant_id: int) -> str:

@@ -50,11 +50,16 @@ def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_
         signin.end_session_of_token(former, reason="signed in anew")
     act_as(user)
     made = signin.start_session(user, kind=kind, tenant_id=site().tenant_id, device=device(), life=life)
+    forget_session()
+    session[SESSION_KEY] = made.token
+    session.permanent = kind == "web"
+
+
+def forget_session() -> None:
+    """Leave this browser nothing but its language and colours."""
     kept = {name: session[name] for name in ("locale", "theme") if name in session}
     session.clear()
     session.update(kept)
-    session[SESSION_KEY] = made.token
-    session.permanent = kind == "web"
 
 
 def act_as(user: Account) -> None:
@@ -109,9 +114,7 @@ def logout() -> Any:
     if who is not None:
         with transaction():
             signin.end_session(who.session_id, reason="signed out")
-    kept = {name: session[name] for name in ("locale", "theme") if name in session}
-    session.clear()
-    session.update(kept)
+    forget_session()
     return redirect("/")
 
 
@@ -204,7 +207,7 @@ def _invitation_page(found: Invitation, form: Any, status: int) -> Any:
         "accounts/invitation.html",
         form=form,
         tenant_name=site().name,
-        role_label=account.role_label(found.role_key, found.role),
+        role_label=found.role_label,
         email=found.email,
     )
     return page, status

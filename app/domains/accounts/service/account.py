@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.audit import note
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.rights import catalogue
 from app.domains.accounts import queries
-from app.domains.accounts.models import Account, TenantRole
+from app.domains.accounts.models import Account
 from app.domains.accounts.service import signin
 
 
@@ -29,13 +27,6 @@ def end_own_session(user_id: int, session_id: int) -> None:
     if found is None or found.user_id != user_id:
         raise NotFound
     signin.end_session(session_id, reason="ended by its owner")
-
-
-def role_label(role_key: str | None, role: TenantRole | None) -> LazyString | str:
-    """A role in words."""
-    if role is not None:
-        return role.name
-    return catalogue().roles[role_key].label if role_key else ""
 
 
 def close(user: Account, *, by_user_id: int) -> None:

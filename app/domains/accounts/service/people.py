@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import lazy_gettext as _l
 
-from app.core import clock, signing
+from app.core import clock, signing, throttle
 from app.core.audit import note
 from app.core.db import db
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid, NotFound, TooMany
 from app.core.events import announce
 from app.core.rights import catalogue
 from app.core.signing import LinkDead
@@ -20,6 +20,9 @@ from app.domains.accounts.errors import (
     AlreadyMember,
     InvitationClosed,
     LastManager,
+    PlanTooSmall,
+    TooManyInvitations,
+    TooManyToAddress,
     TutorLimit,
     WrongCredentials,
 )
@@ -39,7 +42,7 @@ from app.domains.accounts.models import (
     TenantRole,
 )
 from app.domains.accounts.service.passwords import hash_password, matches
-from app.domains.accounts.service.signin import normal_email
+from app.domains.accounts.service.signin import address_digest, normal_email
 
 INVITE = "invitation"
 
@@ -81,7 +84,8 @@ def invite(
     *, full_name: str, email: str, choice: RoleChoice, by: Inviter, max_tutors: int | None = None
 ) -> Invitation:
     """Open the door for an address and have a mail sent. Raises Invalid, AlreadyInvited, AlreadyMember,
-    MoreThanHeld, TutorLimit (`max_tutors` is the plan's, None without a limit)."""
+    MoreThanHeld, TutorLimit (`max_tutors` is the plan's, None without a limit), TooManyInvitations,
+    TooManyToAddress."""
     address = clean_email(email)
     policies.check_grant(choice.rights, held=by.rights)
     if choice.key == TUTOR and max_tutors is not None and queries.tutor_seats() >= max_tutors:
@@ -109,18 +113,38 @@ def invite(
     db.session.add(invitation)
     note(invitation, "invited")
     db.session.flush()  # its id goes into the event
+    _count_mail(invitation)
     announce(events.PersonInvited(tenant_id=person.tenant_id, invitation_id=invitation.id))
     return invitation
 
 
-def send_again(invitation: Invitation, *, by_rights: frozenset[str]) -> None:
-    """Mail a fresh link; the former one is dead. Raises InvitationClosed, MoreThanHeld."""
+def send_again(invitation: Invitation, *, by_rights: frozenset[str], max_tutors: int | None = None) -> None:
+    """Mail a fresh link, also where the former one expired; that one is dead. Raises InvitationClosed,
+    MoreThanHeld, TutorLimit (an expired one holds no seat), TooManyInvitations, TooManyToAddress."""
     invitation = _open_invitation(invitation.id)
     policies.check_grant(_rights(invitation), held=by_rights)
+    needs_seat = invitation.role_key == TUTOR and invitation.is_expired
+    if needs_seat and max_tutors is not None and queries.tutor_seats() >= max_tutors:
+        raise TutorLimit
+    _count_mail(invitation)
     invitation.issue += 1
     invitation.expires_at = clock.machine_now() + policies.INVITATION_LIFE
     note(invitation, "invited again")
     announce(events.PersonInvited(tenant_id=invitation.tenant_id, invitation_id=invitation.id))
+
+
+def _count_mail(invitation: Invitation) -> None:
+    """Per company, whoever of it invites; per address in one company only, since a limit that companies
+    share would tell one what another does."""
+    place = f"invitations of {invitation.tenant_id}"
+    try:
+        throttle.spend(place, policies.INVITATIONS_PER_COMPANY)
+    except TooMany as error:
+        raise TooManyInvitations(**error.data) from None
+    try:
+        throttle.spend(f"{place} to {address_digest(invitation.email)}", policies.INVITATIONS_PER_ADDRESS)
+    except TooMany as error:
+        raise TooManyToAddress(field="email", **error.data) from None
 
 
 def withdraw(invitation: Invitation, *, by_rights: frozenset[str]) -> None:
@@ -222,6 +246,12 @@ def restore_membership(
     note(membership, "restored")
 
 
+def check_plan(tenant_id: int, *, max_tutors: int | None) -> None:
+    """Whether a plan has room for a company's tutors; in the platform's scope. Raises PlanTooSmall."""
+    if max_tutors is not None and queries.tutor_seats(tenant_id) > max_tutors:
+        raise PlanTooSmall(field="plan")
+
+
 def compose_role(role: TenantRole, *, name: str, rights: list[str], by_rights: frozenset[str]) -> TenantRole:
     """Say what a new or known role is called and may do. Raises MoreThanHeld, RoleNameTaken, Invalid."""
     if not name.strip():
@@ -281,13 +311,8 @@ def _new_user(email: str, full_name: str, password: str) -> Account:
     return user
 
 
-def make_account(*, email: str, full_name: str, password: str) -> Account:
-    """An account without an invitation, for the seed and the command line; in the platform's scope."""
-    return _new_user(clean_email(email), full_name, password)
-
-
 def make_platform_user(*, email: str, full_name: str, password: str, role: str) -> Account:
     """An account of the platform's own staff; called from the command line and the seed."""
-    user = make_account(email=email, full_name=full_name, password=password)
+    user = _new_user(clean_email(email), full_name, password)
     user.platform_role = role
     return user

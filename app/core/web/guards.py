@@ -1,0 +1,46 @@
+"""What the pages and the API of an entry ask before they do anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.core.errors import NotFound
+from app.core.viewer import Viewer
+from app.core.web.admin_data import AdminData
+from app.core.web.entry import AdminEntry
+from app.core.web.site import site
+from app.core.web.viewing import require
+
+
+class Guarded:
+    """The doors of one entry. What is not offered, or not in scope, does not exist: NotFound."""
+
+    entry: AdminEntry
+    datamodel: AdminData
+
+    def _require(self, verb: str) -> Viewer:
+        """The viewer, who may do this here. Raises NotFound, SignInNeeded, NotAllowed."""
+        if site().surface not in self.entry.surfaces:
+            raise NotFound
+        return require(self.entry.right(verb))
+
+    def _offered(self, offered: bool) -> None:
+        if not offered:
+            raise NotFound
+
+    def _row(self, pk: int) -> Any:
+        """The record, to look at."""
+        return _found(self.datamodel.find(pk))
+
+    def _locked(self, pk: int) -> Any:
+        """The record, to edit or delete it in this transaction.
+
+        Actions don't come through here: their services lock what they need, in their own order.
+        """
+        return _found(self.datamodel.find_for_update(pk))
+
+
+def _found(row: Any) -> Any:
+    if row is None:
+        raise NotFound
+    return row

@@ -1,0 +1,135 @@
+"""Every setting with junk in it: one line on stderr that names it, and the exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config import Settings, SettingsError, load_settings
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "k" * 40,
+    "BASE_DOMAIN": "example.com",
+    "PUBLIC_SCHEME": "https",
+    "DATABASE_URL": "postgresql://wm_app:secret@db/wemaster",
+    "REDIS_URL": "redis://cache",
+    "MAIL_PROVIDER": "smtp",
+}
+JUNK = {
+    "ENVIRONMENT": ["prod"],
+    "SECRET_KEY": ["short"],
+    "BASE_DOMAIN": ["https://example.com", "example.com:443", "a b", "-a.test", "a..b"],
+    "BIND": ["eth0", "localhost", "127.0.0.1:8000"],
+    "PORT": ["junk", "0", "65536"],
+    "PUBLIC_SCHEME": ["ftp"],
+    "PUBLIC_PORT": ["junk", "0", "65536"],
+    "PLATFORM_HOST_ALIASES": ["a.test,b c", "a.test,http://b.test"],
+    "TRUSTED_PROXY_HOPS": ["junk", "-1", "6"],
+    "DATABASE_URL": [
+        "junk",
+        "mysql://db/wemaster",
+        "postgresql://db:port/wemaster",
+        "postgresql://db:70000/wemaster",
+        "postgresql://db/wemaster?unknown=1",
+        "postgresql://[::1/wemaster",
+    ],
+    "MIGRATION_DATABASE_URL": ["junk", "postgresql://db:port/wemaster"],
+    "DATABASE_POOL_SIZE": ["junk", "0", "100000"],
+    "REDIS_URL": ["junk", "http://cache", "redis://cache:port", "redis://cache?unknown=1", "redis://[::1"],
+    "VAR_DIR": [],  # any text names a place; where it can't be made, the commands say so
+    "MAIL_PROVIDER": ["pigeon"],
+    "MAIL_FROM": ["nobody", "House <no reply>", "House <>"],
+    "SMTP_HOST": ["a b", "smtp://relay"],
+    "SMTP_PORT": ["junk", "0", "65536"],
+    "SMTP_USERNAME": ["alone"],
+    "SMTP_PASSWORD": ["alone"],
+    "SMTP_SECURITY": ["ssl"],
+    "DEFAULT_LOCALE": ["xx", "junk"],
+    "LOG_FORMAT": ["xml"],
+    "LOG_LEVEL": ["LOUD"],
+    "OUTBOX_LEASE_SECONDS": ["junk", "0", "99999999999"],
+    "SCHEDULE_TICK_SECONDS": ["junk", "0", "99999999999"],
+    "WEB_THREADS": ["junk", "0", "99999999999"],
+}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name, raising=False)
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that is said when the settings are read."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert refused.value.code == 2
+    said = capsys.readouterr().err
+    assert said == f"{refused.value}\n"
+    assert said.count("\n") == 1
+    return said
+
+
+def test_every_setting_is_tried() -> None:
+    assert set(JUNK) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in JUNK for value in JUNK[name]])
+def test_junk_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    said = refusal(capsys)
+    assert said.startswith("configuration: ")
+    assert name in said
+
+
+def test_a_password_is_never_sent_in_clear(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("USERNAME", "house"), ("PASSWORD", "hidden"), ("SECURITY", "none")):
+        monkeypatch.setenv(f"SMTP_{name}", value)
+    assert refusal(capsys).startswith("configuration: SMTP_USERNAME: needs SMTP_SECURITY")
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_refusal_quotes_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    scheme = "postgresql" if name == "DATABASE_URL" else "redis"
+    monkeypatch.setenv(name, f"{scheme}://house:hidden@host:port/0?hidden=hidden")
+    assert "hidden" not in refusal(capsys)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_DOMAIN"])
+@pytest.mark.parametrize("given", [None, ""])
+def test_production_must_say_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, given: str | None
+) -> None:
+    for key, value in {**PRODUCTION, name: given}.items():
+        if value is not None:
+            monkeypatch.setenv(key, value)
+    assert refusal(capsys) == f"configuration: {name}: must be set in production\n"
+
+
+def test_production_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+    found = load_settings()
+    assert found.DATABASE_URL == "postgresql+psycopg://wm_app:secret@db/wemaster"
+    assert found.platform_hosts == {"example.com"}
+    assert found.BIND == "loopback"
+
+
+def test_an_empty_variable_is_like_none_and_names_take_their_plain_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PORT", "PUBLIC_PORT", "VAR_DIR", "MAIL_FROM"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("BASE_DOMAIN", "Example.Test")
+    monkeypatch.setenv("PLATFORM_HOST_ALIASES", " Admin.Example.Test, ")
+    found = load_settings()
+    assert (found.PORT, found.PUBLIC_PORT, found.VAR_DIR) == (8000, None, Path("var"))
+    assert {"example.test", "admin.example.test"} <= found.platform_hosts
