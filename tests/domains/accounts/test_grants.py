@@ -227,7 +227,6 @@ def test_two_managers_who_end_each_other_at_once_leave_one(world: World, databas
 PLAIN = [
     "👩‍🏫 Zoë 🎓",
     "يوسف العربي",
-    "Ann\u202egpj.exe",
     'O\'Brien "Bob" & Söhne',
     "{{7*7}}${7*7}{% raw %}",
     "-1+1",
@@ -243,6 +242,13 @@ REFUSED = {
     "a megabyte": "x" * 1_000_000,
     "blank": "   ",
 }
+
+
+def test_marks_of_writing_direction_are_dropped(world: World, database: Database) -> None:
+    """They would make a name or an address read as another one (Unicode UTS 55)."""
+    answer = invite(world.manager(), f"\u202e{NEWCOMER}\u2069", name="Ann\u202egpj.exe")
+    assert answer.status_code == 302, answer.text
+    assert rows(database, "SELECT full_name FROM person WHERE email = %s", NEWCOMER) == [("Anngpj.exe",)]
 
 
 @pytest.mark.parametrize("name", PLAIN + MARKUP)
@@ -285,7 +291,7 @@ def test_a_name_that_is_none(world: World, database: Database, name: str) -> Non
     [
         "no-at-sign", "@mail.test", "a@", "a@b@c.test", "a b@mail.test", "a@mail..test", "a@mail.test\0", "a@[127.0.0.1]",
         "a@mail.test\r\nBcc: b@mail.test", "x" * 310 + "@mail.test", "x" * 1_000_000, "<script>@mail.test", "a@localhost",
-        "Ann <a@mail.test>", "a@mail.test,b@mail.test", "a@mail.test;b@mail.test", "mailto:a@mail.test", "a@\u202email.test",
+        "Ann <a@mail.test>", "a@mail.test,b@mail.test", "a@mail.test;b@mail.test", "mailto:a@mail.test",
     ],
 )  # fmt: skip
 def test_an_address_that_is_none(world: World, database: Database, email: str) -> None:
