@@ -18,14 +18,19 @@ DEFAULT_PRIMARY = "#0b5fa5"
 
 
 class Plan(Id, Timestamped, Model):
-    """What a tenant may use."""
+    """What a tenant may use, and what the platform keeps of each sale: `platform_fee_bp`, in hundredths of a
+    percent of the net price."""
 
     __tablename__ = "plan"
-    __table_args__ = (CheckConstraint("max_tutors > 0", name="max_tutors"),)
+    __table_args__ = (
+        CheckConstraint("max_tutors > 0", name="max_tutors"),
+        CheckConstraint("platform_fee_bp BETWEEN 0 AND 5000", name="platform_fee_bp"),
+    )
 
     code: Mapped[str] = mapped_column(String(40), unique=True)
     name: Mapped[str] = mapped_column(String(80))
     max_tutors: Mapped[int | None] = mapped_column(Integer)
+    platform_fee_bp: Mapped[int] = mapped_column(Integer, default=500, server_default="500")
 
     def __str__(self) -> str:
         return self.name
