@@ -59,6 +59,20 @@ class Settings(BaseSettings):
     SMTP_PASSWORD: str = ""
     SMTP_SECURITY: Literal["none", "starttls", "tls"] = "starttls"
 
+    PAYMENT_PROVIDER: Literal["mock", "stripe"] = "mock"
+    STRIPE_SECRET_KEY: str = ""
+    STRIPE_PUBLISHABLE_KEY: str = ""
+    STRIPE_WEBHOOK_SECRET: str = ""
+    STRIPE_API_BASE: str = ""
+    SIMULATOR_PORT: int = Field(default=8002, ge=1, le=65535)
+
+    STORAGE_PROVIDER: Literal["local", "s3"] = "local"
+    S3_ENDPOINT_URL: str = ""
+    S3_BUCKET: str = ""
+    S3_ACCESS_KEY: str = ""
+    S3_SECRET_KEY: str = ""
+    S3_REGION: str = "us-east-1"
+
     DEFAULT_LOCALE: str = "en"
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -132,6 +146,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _providers_are_complete(self) -> Settings:
+        """A provider that is chosen has all it needs: better no start than the first customer's error."""
+        needed = {
+            "stripe": ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
+            "s3": ("S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"),
+        }
+        for choice in (self.PAYMENT_PROVIDER, self.STORAGE_PROVIDER):
+            for name in needed.get(choice, ()):
+                if not getattr(self, name):
+                    raise ValueError(f"{name}: is needed with {choice}")
+        return self
+
+    @model_validator(mode="after")
     def _production_is_explicit(self) -> Settings:
         """What has a handy default for the demo must be said in production."""
         if self.ENVIRONMENT == "production":
@@ -143,6 +170,8 @@ class Settings(BaseSettings):
                 raise ValueError("PUBLIC_SCHEME: must be https in production")
             if self.MAIL_PROVIDER == "mock":
                 raise ValueError("MAIL_PROVIDER: must be smtp in production")
+            if self.PAYMENT_PROVIDER == "mock":
+                raise ValueError("PAYMENT_PROVIDER: must be stripe in production")
         return self
 
     @property

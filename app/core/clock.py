@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 Offset = Callable[[], dt.timedelta]
 
@@ -32,6 +33,11 @@ def machine_now() -> dt.datetime:
 def now() -> dt.datetime:
     """Business time, aware UTC: machine time plus the operator's offset."""
     return _frozen_at or machine_now() + _offset()
+
+
+def today(zone: str) -> dt.date:
+    """The day it is in a zone, by business time."""
+    return now().astimezone(ZoneInfo(zone)).date()
 
 
 def use_offset(offset: Offset) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "db",
     "owned_by_tenant",
     "points_at",
+    "to_many",
     "to_one",
 ]
 
@@ -124,6 +125,23 @@ def to_one(target: Callable[[], Any], column: Callable[[], Any]) -> Any:
         return and_(foreign(key) == remote(theirs.id), key.class_.tenant_id == remote(theirs.tenant_id))
 
     return relationship(target, primaryjoin=join, foreign_keys=lambda: [column()])
+
+
+def to_many(key: Callable[[], Any], parent: Callable[[], Any], *order_by: Callable[[], Any]) -> Any:
+    """The other way round, only to be read: the rows whose `points_at` key is this row's `parent` column,
+    e.g. `lambda: Seat.lesson_id, lambda: Lesson.id`. In the order of the columns given, else of making."""
+
+    def join() -> Any:
+        theirs, ours = key(), parent()
+        return and_(foreign(theirs) == ours, theirs.class_.tenant_id == ours.class_.tenant_id)
+
+    return relationship(
+        lambda: key().class_,
+        primaryjoin=join,
+        foreign_keys=lambda: [key()],
+        order_by=lambda: [column() for column in order_by] or [key().class_.id],
+        viewonly=True,
+    )
 
 
 scope.bind_sessions(db.session)

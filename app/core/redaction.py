@@ -43,7 +43,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@"), rf"\1{REDACTED}@"),
     # Links sent by e-mail
     (
-        re.compile(r"(/(?:reset|invitation|verify|ticket|unsubscribe)/)[^\s/?#&\"'<>]++", re.IGNORECASE),
+        re.compile(r"(/(?:reset|invitation|register|verify|ticket|unsubscribe)/)[^\s/?#&\"'<>]++", re.IGNORECASE),
         rf"\1{REDACTED}",
     ),
 )

@@ -13,7 +13,7 @@ from app.core.audit import Actor
 @dataclass(frozen=True)
 class Viewer:
     """A signed-in user in one place (a tenant or the platform), `until` the sign-in ends. Also what
-    Flask-Login calls a user."""
+    Flask-Login calls a user. `role_keys` are the system roles of their memberships in this tenant."""
 
     user_id: int
     session_id: int
@@ -23,6 +23,7 @@ class Viewer:
     tenant_id: int | None
     person_id: int | None = None
     roles: tuple[LazyString | str, ...] = ()
+    role_keys: frozenset[str] = frozenset()
     locale: str | None = None
     timezone: str | None = None
     is_visiting: bool = False

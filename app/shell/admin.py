@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,16 @@ from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, StringField
 from wtforms.validators import InputRequired, Length
 
+from app.core import business_clock
 from app.core.idempotency import IdempotencyKey
 from app.core.moments import moment
 from app.core.outbox import DEAD, DELIVERED, DUE, Outbox
-from app.core.rights import PLATFORM, READ, TENANT, WRITE, Catalogue, Resource, catalogue
+from app.core.rights import ACT, PLATFORM, READ, TENANT, WRITE, Catalogue, Resource, catalogue
 from app.core.schedule import Schedule
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.categories import MONEY
 from app.core.web.cells import NOTHING
 from app.core.web.entry import Action, AdminEntry, Category, Registry, Text
 from app.core.web.forms import Form, strip
@@ -41,6 +43,7 @@ NOT_IN_ADMIN: Mapping[str, str] = {
     "refresh_token": "secrets; seen through the sign-in they belong to",
     "handover_ticket": "secrets that live for 30 seconds",
     "throttle": "digests and counters",
+    "clock_offset": "one row, seen and moved on its own page",
     "ab_permission": "FAB's own, always empty",
     "ab_view_menu": "FAB's own, always empty",
     "ab_role": "FAB's own, always empty",
@@ -213,6 +216,7 @@ class AdminPage:
     url: str
     icon: str
     category: Category
+    exists: Callable[[], bool] = lambda: True
 
     @property
     def label(self) -> LazyString | str:
@@ -225,6 +229,19 @@ PAGES = (
         "/admin/brand/",
         "palette",
         SETTINGS,
+    ),
+    AdminPage(
+        Resource("books", _l("Books"), (READ,), frozenset({TENANT})),
+        "/admin/books/",
+        "coin",
+        MONEY,
+    ),
+    AdminPage(
+        Resource("clock", _l("Business clock"), (READ, ACT), frozenset({PLATFORM})),
+        "/admin/clock/",
+        "clock",
+        OPERATIONS,
+        exists=business_clock.is_movable,
     ),
 )
 

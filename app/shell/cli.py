@@ -107,6 +107,28 @@ def scheduler() -> None:
 
 
 @cli.command()
+def simulator() -> None:
+    """Be the payment provider of demo and tests: takes test cards, moves no money."""
+    from app.core import log
+    from app.providers.payments import simulator as payments
+    from app.shell.server import hosts
+    from config import load_settings
+
+    settings = load_settings(**_kept_secret())
+    log.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
+    payments.run(payments.SimulatorSettings.of(settings, hosts=tuple(hosts(settings.BIND))), _stop_event())
+
+
+def _kept_secret() -> dict[str, str]:
+    """The checkout's own key where the environment has none; the simulator needs no server of ours."""
+    from app.shell.local import secret_key
+    from config import load_settings
+
+    given = load_settings()
+    return {} if "SECRET_KEY" in given.model_fields_set else {"SECRET_KEY": secret_key(given.VAR_DIR)}
+
+
+@cli.command()
 @click.option("--verbose", is_flag=True, help="Show every line that the processes log.")
 def demo(verbose: bool) -> None:
     """Everything at once: servers, migrations, demo data, all processes."""

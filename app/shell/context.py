@@ -15,6 +15,7 @@ from app.core.web.choices import LOCALES
 from app.core.web.entry import Category, registry
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
+from app.shell import portal_menu
 from app.shell.admin import PAGES
 from app.shell.assets import Assets
 
@@ -28,7 +29,12 @@ def init_app(app: Flask) -> None:
     babel.locale_selector, babel.timezone_selector = choose_locale, choose_timezone
     assets = Assets(Path(app.root_path) / "static" / "dist")
     app.jinja_env.globals.update(
-        asset=assets, csp_nonce=nonce, product="WeMaster", text_direction=text_direction
+        asset=assets,
+        csp_nonce=nonce,
+        product="WeMaster",
+        text_direction=text_direction,
+        portal_menu=portal_menu.portal_menu,
+        unread=portal_menu.unread,
     )
     app.jinja_env.filters.update(
         localtime=lambda value: format_datetime(value, "medium"),
@@ -64,7 +70,8 @@ def menu(who: Viewer) -> list[dict[str, Any]]:
             {"label": entry.plural, "url": f"{entry.url}/", "icon": entry.icon, "active": here}
         )
     for page in PAGES:
-        if g.site.surface in page.resource.surfaces and who.may(f"{page.resource.name}.{READ}"):
+        here = g.site.surface in page.resource.surfaces and page.exists()
+        if here and who.may(f"{page.resource.name}.{READ}"):
             group = groups.setdefault(page.category.name, _group(page.category))
             active = request.path == page.url
             group["entries"].append(

@@ -13,16 +13,17 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from app.core import audit, outside, scope, walls
+from app.core import audit, business_clock, outside, scope, walls
 from app.core import log as logs
 from app.core.db import db
 from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.tenancy import portal as tenancy_portal
-from app.providers import mail
+from app.providers import mail, payments, storage
 from app.shell import (
     admin,
+    clock_page,
     context,
     errors,
     home,
@@ -121,6 +122,8 @@ def _outside(app: Flask, settings: Settings) -> None:
     with app.app_context():
         app.extensions["mail"] = mail.build(settings, db.engine)
     app.extensions["mail_sender"] = mail.Mailbox.parse(settings.MAIL_FROM)
+    app.extensions["payments"] = payments.build(settings)
+    app.extensions["storage"] = storage.build(settings)
 
 
 def _data(app: Flask) -> None:
@@ -131,6 +134,7 @@ def _data(app: Flask) -> None:
     app.extensions["rights"] = admin.make_catalogue(registry)
     app.extensions["wiring"] = wiring.make()
     app.extensions["schedule"] = schedule.TABLE
+    business_clock.init_app(app)
 
 
 def _requests(app: Flask, settings: Settings) -> None:
@@ -187,6 +191,7 @@ def _surfaces(app: Flask) -> None:
         pages.health,
         pages.preferences,
         home.bp,
+        clock_page.bp,
         tenancy_portal.bp,
         *ACCOUNTS,
         accounts_api.bp,

@@ -2,9 +2,16 @@
 
 from flask_appbuilder.security.sqla import models as _fab
 
-from app.core import audit, idempotency, outbox, schedule, throttle
+from app.core import audit, business_clock, idempotency, outbox, schedule, throttle
 from app.core.db import Model
 from app.domains.accounts import models as accounts
+from app.domains.booking import models as booking
+from app.domains.catalog import models as catalog
+from app.domains.earnings import models as earnings
+from app.domains.ledger import models as ledger
+from app.domains.messaging import models as messaging
+from app.domains.notifications import models as notifications
+from app.domains.payments import models as payments
 from app.domains.tenancy import models as tenancy
 from app.providers.mail import mock
 
@@ -14,10 +21,18 @@ __all__ = [
     "_fab",
     "accounts",
     "audit",
+    "booking",
+    "business_clock",
+    "catalog",
+    "earnings",
     "idempotency",
+    "ledger",
+    "messaging",
     "metadata",
     "mock",
+    "notifications",
     "outbox",
+    "payments",
     "schedule",
     "tenancy",
     "throttle",

@@ -29,6 +29,7 @@ from config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ("serve", "dispatcher", "worker", "scheduler")
+SIMULATOR = "simulator"
 PATIENCE_SECONDS = 10.0
 READY_SECONDS = 180.0
 STEADY_SECONDS = 60.0  # a child that ran this long has earned a quick restart again
@@ -77,6 +78,12 @@ def _check_port(settings: Settings) -> None:
     other = next((port for port in others if _is_free(port, settings.BIND)), 0)
     ours = " by this checkout's own demo" if _is_locked(settings.VAR_DIR / "demo.lock") else ""
     raise DemoError(f"Port {settings.PORT} is taken{ours}. Choose another: PORT={other} make demo")
+
+
+def _free_port_from(first: int, settings: Settings) -> int:
+    """`first`, or the next port that nobody has: two demos on one machine have two simulators."""
+    others = (port for port in range(first, first + 100) if port != settings.PORT)
+    return next((port for port in others if _is_free(port, settings.BIND)), first)
 
 
 def _is_free(port: int, bind: str) -> bool:
@@ -240,7 +247,7 @@ class Demo:
         # All at once: on a second start, importing the application is most of the work.
         say("Filling the demo's world and starting the processes ...")
         seed = self._step("seed", environment)
-        for name in PROCESSES:
+        for name in (*PROCESSES, *([SIMULATOR] if self.settings.PAYMENT_PROVIDER == "mock" else [])):
             child = Child(name, self._log(name), environment, verbose=self.verbose)
             self.children.append(child)
             child.start()
@@ -258,6 +265,7 @@ class Demo:
             "DATABASE_URL": given.DATABASE_URL,
             "MIGRATION_DATABASE_URL": given.MIGRATION_DATABASE_URL,
             "REDIS_URL": given.REDIS_URL,
+            "SIMULATOR_PORT": str(_free_port_from(given.SIMULATOR_PORT, given)),
             **completed,
             "LOG_FORMAT": "json",
             "PYTHONUNBUFFERED": "1",

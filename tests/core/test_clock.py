@@ -32,6 +32,24 @@ def test_the_offset_moves_business_time_only_and_is_asked_each_time() -> None:
     assert clock.now() < clock.machine_now()
 
 
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("UTC", 31),
+        ("Asia/Tokyo", 1),
+        ("Pacific/Kiritimati", 1),
+        ("America/New_York", 31),
+        ("Asia/Kolkata", 1),
+    ],
+)
+def test_the_day_depends_on_the_zone(zone: str, day: int) -> None:
+    with clock.frozen(dt.datetime(2030, 12, 31, 19, 0, tzinfo=dt.UTC)):
+        assert clock.today(zone).day == day
+    clock.use_offset(lambda: dt.timedelta(days=1))
+    with clock.machine_frozen(dt.datetime(2030, 12, 30, 19, 0, tzinfo=dt.UTC)):
+        assert clock.today(zone).day == day
+
+
 def test_frozen_stops_business_time_in_every_thread() -> None:
     seen: list[dt.datetime] = []
     with clock.frozen(CHRISTMAS):

@@ -28,7 +28,7 @@ from tests.support.world import Browser, World, make_world
 
 CURTAIN = re.compile(
     r"Traceback|psycopg|sqlalchemy|werkzeug|jinja|File \"|/work/|/site-packages/|\bSELECT\b|\bINSERT\b|constraint|"
-    r"uq_|fk_|ck_|DETAIL|Exceeds the limit|invalid literal|codec can|Error:|Exception",
+    r"\b(?:uq|fk|ck)_|DETAIL|Exceeds the limit|invalid literal|codec can|Error:|Exception",
 )
 HTML, JSON = {"Accept": "text/html"}, {"Accept": "application/json"}
 

@@ -20,7 +20,7 @@ import pytest
 from app.shell.processes import spawn
 from tests.support.databases import ROOT, Clones, Database, settings_for
 
-ALL = ("serve", "dispatcher", "worker", "scheduler")
+ALL = ("simulator", "serve", "dispatcher", "worker", "scheduler")
 READY_SECONDS = 180.0  # on a busy machine importing alone takes its time
 
 
@@ -102,7 +102,8 @@ def live_servers(
     database: Database, var_dir: Path, names: Sequence[str] = ALL, **overrides: object
 ) -> Iterator[LiveServers]:
     """Start the named processes on this database, wait for the web process; all end with the block."""
-    port = free_port()
+    port, simulator = free_port(), free_port()
+    overrides = {"SIMULATOR_PORT": simulator, **overrides}
     settings = settings_for(database, var_dir, PORT=port, LOG_FORMAT="json", **overrides)
     given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
     environment = {name: str(value) for name, value in given.items()}

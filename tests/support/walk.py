@@ -24,7 +24,7 @@ ABSENT = 777_777_777
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 LAST = ("/logout/", "/api/v1/auth/logout")
 # Whose ids stand in a path that is not an entry's.
-PATH_IDS = {"session_id": "user_session", "tenant_id": "tenant"}
+PATH_IDS = {"session_id": "user_session", "tenant_id": "tenant", "child_id": "person"}
 # What may differ between two answers that say the same: random numbers and what was asked.
 NOISE = (
     (re.compile(r'(nonce|name="(?:csrf_token|form_key)"[^>]*value|content)="[^"]*"'), r"\1"),

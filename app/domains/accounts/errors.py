@@ -25,6 +25,13 @@ class AlreadyMember(AlreadyExists):
     code, message = "already_member", _l("This person already has this role.")
 
 
+class MembershipEnded(Conflict):
+    """The company took this place away; only it gives it back."""
+
+    code = "membership_ended"
+    message = _l("Your access here was ended. Please ask the company to give it back to you.")
+
+
 class InvitationClosed(Conflict):
     code, message = "invitation_closed", _l("This invitation was already accepted or withdrawn.")
 
@@ -82,3 +89,11 @@ class AlreadyConnected(AlreadyExists):
 
 class NotOneself(Invalid):
     code, message = "not_oneself", _l("Nobody is their own guardian.")
+
+
+class ChildKnown(AlreadyExists):
+    code, message = "child_known", _l("You have added this child already.")
+
+
+class TooManyChildren(Conflict):
+    code, message = "too_many_children", _l("There is no room for another child. Please ask the company.")

@@ -16,6 +16,29 @@ class InvitationAccepted(Event):
 
 
 @dataclass(frozen=True)
+class RegistrationRequested(Event):
+    """Somebody typed this address; whether it has an account is found out when the link is followed."""
+
+    email: str
+    full_name: str
+    kind: str
+    next: str
+    locale: str | None = None
+
+
+@dataclass(frozen=True)
+class PersonRegistered(Event):
+    person_id: int
+    role_key: str
+
+
+@dataclass(frozen=True)
+class ChildAdded(Event):
+    guardian_id: int
+    child_id: int
+
+
+@dataclass(frozen=True)
 class PasswordResetRequested(Event):
     """Somebody typed this address; whether it is an account's is found out when the mail is due."""
 

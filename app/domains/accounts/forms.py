@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
+from wtforms import DateField, EmailField, HiddenField, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.core.web import choices
 from app.core.web.forms import Form, strip
+from app.domains.accounts.models import GUARDIAN, STUDENT
 from app.domains.accounts.policies import MAX_PASSWORD, MIN_PASSWORD
 
 NEEDED = _l("Please fill this in.")
@@ -51,6 +52,12 @@ def email_field(label: Any = None) -> EmailField:
     )
 
 
+def name_field(label: Any) -> StringField:
+    return StringField(
+        label, [InputRequired(NEEDED), Length(max=120)], filters=[strip], render_kw={"autocomplete": "name"}
+    )
+
+
 class LoginForm(Form):
     email = email_field()
     password = known_password(_l("Password"))
@@ -66,23 +73,40 @@ class ResetForm(Form):
     repeat = repeated("password")
 
 
-class JoinForm(Form):
-    """Accept an invitation with a new account."""
-
-    full_name = StringField(
-        _l("Your name"),
-        [InputRequired(NEEDED), Length(max=120)],
-        filters=[strip],
-        render_kw={"autocomplete": "name"},
+class RegisterForm(Form):
+    full_name = name_field(_l("Your name"))
+    email = email_field()
+    kind = RadioField(
+        _l("What brings you here?"),
+        choices=lambda: [(STUDENT, _l("I want to learn")), (GUARDIAN, _l("I register my child"))],
+        default=STUDENT,
     )
+    next = HiddenField()
+
+
+class JoinForm(Form):
+    """Accept an invitation, or end a registration, with a new account."""
+
+    full_name = name_field(_l("Your name"))
     password = new_password(_l("Choose a password"))
     repeat = repeated("password")
 
 
 class ProveForm(Form):
-    """Accept an invitation with the account that the address has already."""
+    """Accept an invitation, or end a registration, with the account that the address has already."""
 
     password = known_password(_l("Your WeMaster password"))
+
+
+class ChildForm(Form):
+    full_name = StringField(
+        _l("The child's name"),
+        [InputRequired(NEEDED), Length(max=120)],
+        filters=[strip],
+        render_kw={"autocomplete": "off"},
+    )
+    birth_date = DateField(_l("Date of birth"), [InputRequired(NEEDED)], render_kw={"autocomplete": "off"})
+    next = HiddenField()
 
 
 class ProfileForm(Form):

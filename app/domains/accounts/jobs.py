@@ -18,9 +18,9 @@ from app.core.ids import fingerprint
 from app.core.transaction import transaction
 from app.domains.accounts import policies, queries
 from app.domains.accounts.models import PENDING
-from app.domains.accounts.service import people, signin
+from app.domains.accounts.service import people, registration, signin
 from app.domains.tenancy import queries as tenancy
-from app.domains.tenancy.models import DEFAULT_PRIMARY
+from app.domains.tenancy.models import ACTIVE, DEFAULT_PRIMARY
 from app.providers.mail import Mail, Mailbox
 
 
@@ -55,6 +55,25 @@ def send_invitation(delivery: Delivery) -> None:
         again = queries.invitation_for_update(invitation.id)
         if again.issue == issue:
             again.sent_at = clock.machine_now()
+
+
+def send_registration(delivery: Delivery) -> None:
+    """The link that proves an address. It goes to whomever somebody typed, so nothing in it is their text:
+    a name can be an advertisement."""
+    asked = delivery.event
+    if tenancy.tenant(asked.tenant_id).status != ACTIVE:
+        return
+    place = _place(asked.tenant_id)
+    with force_locale(asked.locale or place["locale"]):
+        _send(
+            delivery,
+            place,
+            to=asked.email,
+            template="registration",
+            subject=_("Confirm your registration at %(site)s", site=place["site_name"]),
+            path=f"/register/{registration.token_of(asked)}",
+            expires_text=_until(clock.machine_now() + policies.REGISTRATION_LIFE, place["timezone"]),
+        )
 
 
 def send_reset(delivery: Delivery) -> None:

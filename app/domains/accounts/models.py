@@ -54,6 +54,7 @@ from app.domains.accounts.errors import (
 
 MANAGER, TUTOR, STUDENT, GUARDIAN = "manager", "tutor", "student", "guardian"
 TENANT_ROLES = (MANAGER, TUTOR, STUDENT, GUARDIAN)
+OPEN_ROLES = (STUDENT, GUARDIAN)  # what anybody can become by registering; a role above these is given
 OPERATOR, SUPPORT = "operator", "support"
 ACTIVE, ENDED = "active", "ended"
 PENDING, ACCEPTED, WITHDRAWN = "pending", "accepted", "withdrawn"
@@ -101,6 +102,9 @@ class Person(TenantOwned, Timestamped, Model):
     phone: Mapped[str | None] = mapped_column(String(40))
     birth_date: Mapped[dt.date | None] = mapped_column(Date)
     notes: Mapped[str | None] = mapped_column(Text)
+    # How mails to them are worded and timed; None means as the company's own.
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    locale: Mapped[str | None] = mapped_column(String(10))
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:

@@ -21,9 +21,18 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from app.core.db import Model, TenantOwned, Timestamped, UtcDateTime, owned_by_tenant, points_at, to_one
+from app.core.db import (
+    Model,
+    TenantOwned,
+    Timestamped,
+    UtcDateTime,
+    owned_by_tenant,
+    points_at,
+    to_many,
+    to_one,
+)
 from app.core.errors import name_constraint
 from app.core.money import Money
 from app.domains.accounts.models import Person
@@ -71,19 +80,17 @@ class AvailabilitySchedule(TenantOwned, Timestamped, Model):
     step_minutes: Mapped[int] = mapped_column(SmallInteger, default=30)
 
     tutor: Mapped[Person] = to_one(lambda: Person, lambda: AvailabilitySchedule.tutor_id)
-    rules: Mapped[list[AvailabilityRule]] = relationship(
-        "AvailabilityRule",
-        primaryjoin="and_(foreign(AvailabilityRule.schedule_id) == AvailabilitySchedule.id,"
-        " AvailabilityRule.tenant_id == remote(AvailabilitySchedule.tenant_id))",
-        order_by="AvailabilityRule.weekday, AvailabilityRule.starts_minute",
-        viewonly=True,
+    rules: Mapped[list[AvailabilityRule]] = to_many(
+        lambda: AvailabilityRule.schedule_id,
+        lambda: AvailabilitySchedule.id,
+        lambda: AvailabilityRule.weekday,
+        lambda: AvailabilityRule.starts_minute,
     )
-    overrides: Mapped[list[AvailabilityOverride]] = relationship(
-        "AvailabilityOverride",
-        primaryjoin="and_(foreign(AvailabilityOverride.schedule_id) == AvailabilitySchedule.id,"
-        " AvailabilityOverride.tenant_id == remote(AvailabilitySchedule.tenant_id))",
-        order_by="AvailabilityOverride.on_date, AvailabilityOverride.starts_minute",
-        viewonly=True,
+    overrides: Mapped[list[AvailabilityOverride]] = to_many(
+        lambda: AvailabilityOverride.schedule_id,
+        lambda: AvailabilitySchedule.id,
+        lambda: AvailabilityOverride.on_date,
+        lambda: AvailabilityOverride.starts_minute,
     )
 
     @declared_attr.directive
@@ -197,12 +204,7 @@ class Lesson(TenantOwned, Timestamped, Model):
     offering: Mapped[Offering] = to_one(lambda: Offering, lambda: Lesson.offering_id)
     variant: Mapped[Variant] = to_one(lambda: Variant, lambda: Lesson.variant_id)
     tutor: Mapped[Person] = to_one(lambda: Person, lambda: Lesson.tutor_id)
-    seats: Mapped[list[Seat]] = relationship(
-        "Seat",
-        primaryjoin="and_(foreign(Seat.lesson_id) == Lesson.id, Seat.tenant_id == remote(Lesson.tenant_id))",
-        order_by="Seat.id",
-        viewonly=True,
-    )
+    seats: Mapped[list[Seat]] = to_many(lambda: Seat.lesson_id, lambda: Lesson.id)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:

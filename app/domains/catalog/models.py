@@ -19,9 +19,18 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from app.core.db import Model, TenantOwned, Timestamped, UtcDateTime, owned_by_tenant, points_at, to_one
+from app.core.db import (
+    Model,
+    TenantOwned,
+    Timestamped,
+    UtcDateTime,
+    owned_by_tenant,
+    points_at,
+    to_many,
+    to_one,
+)
 from app.core.errors import InUse, name_constraint
 from app.core.money import Money
 from app.domains.accounts.models import Person
@@ -206,12 +215,8 @@ class Offering(TenantOwned, Timestamped, Model):
     subject: Mapped[Subject | None] = to_one(lambda: Subject, lambda: Offering.subject_id)
     policy: Mapped[CancellationPolicy | None] = to_one(lambda: CancellationPolicy, lambda: Offering.policy_id)
     tax_rate: Mapped[TaxRate | None] = to_one(lambda: TaxRate, lambda: Offering.tax_rate_id)
-    variants: Mapped[list[Variant]] = relationship(
-        "Variant",
-        primaryjoin="and_(foreign(Variant.offering_id) == Offering.id,"
-        " Variant.tenant_id == remote(Offering.tenant_id))",
-        order_by="Variant.position",
-        viewonly=True,
+    variants: Mapped[list[Variant]] = to_many(
+        lambda: Variant.offering_id, lambda: Offering.id, lambda: Variant.position
     )
 
     @declared_attr.directive

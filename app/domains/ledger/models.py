@@ -12,9 +12,18 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, CheckConstraint, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from app.core.db import Model, TenantOwned, Timestamped, UtcDateTime, owned_by_tenant, points_at, to_one
+from app.core.db import (
+    Model,
+    TenantOwned,
+    Timestamped,
+    UtcDateTime,
+    owned_by_tenant,
+    points_at,
+    to_many,
+    to_one,
+)
 from app.core.money import Money
 
 ASSET, LIABILITY, INCOME, EXPENSE = "asset", "liability", "income", "expense"
@@ -118,13 +127,7 @@ class LedgerEntry(TenantOwned, Model):
     occurred_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     recorded_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
-    postings: Mapped[list[Posting]] = relationship(
-        "Posting",
-        primaryjoin="and_(foreign(Posting.entry_id) == LedgerEntry.id,"
-        " Posting.tenant_id == remote(LedgerEntry.tenant_id))",
-        order_by="Posting.id",
-        viewonly=True,
-    )
+    postings: Mapped[list[Posting]] = to_many(lambda: Posting.entry_id, lambda: LedgerEntry.id)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:

@@ -21,9 +21,19 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from app.core.db import Id, Model, TenantOwned, Timestamped, UtcDateTime, owned_by_tenant, points_at, to_one
+from app.core.db import (
+    Id,
+    Model,
+    TenantOwned,
+    Timestamped,
+    UtcDateTime,
+    owned_by_tenant,
+    points_at,
+    to_many,
+    to_one,
+)
 from app.core.money import Money
 from app.domains.accounts.models import Person
 
@@ -97,20 +107,8 @@ class Order(TenantOwned, Timestamped, Model):
     paid_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
     payer: Mapped[Person | None] = to_one(lambda: Person, lambda: Order.payer_id)
-    lines: Mapped[list[OrderLine]] = relationship(
-        "OrderLine",
-        primaryjoin="and_(foreign(OrderLine.order_id) == Order.id,"
-        " OrderLine.tenant_id == remote(Order.tenant_id))",
-        order_by="OrderLine.id",
-        viewonly=True,
-    )
-    payments: Mapped[list[Payment]] = relationship(
-        "Payment",
-        primaryjoin="and_(foreign(Payment.order_id) == Order.id,"
-        " Payment.tenant_id == remote(Order.tenant_id))",
-        order_by="Payment.id",
-        viewonly=True,
-    )
+    lines: Mapped[list[OrderLine]] = to_many(lambda: OrderLine.order_id, lambda: Order.id)
+    payments: Mapped[list[Payment]] = to_many(lambda: Payment.order_id, lambda: Order.id)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:

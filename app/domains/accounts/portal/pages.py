@@ -104,7 +104,14 @@ def login() -> Any:
 
 
 def _login_page(form: LoginForm, status: int) -> Any:
-    page = render_template("accounts/login.html", form=form, forgot_url=url_for("accounts.forgot"))
+    # The platform's own people are made by other operators, so nobody registers there.
+    register_url = url_for("registration.register", next=safe_next(form.next.data, "") or None)
+    page = render_template(
+        "accounts/login.html",
+        form=form,
+        forgot_url=url_for("accounts.forgot"),
+        register_url=None if site().is_platform else register_url,
+    )
     return page, status
 
 
@@ -144,7 +151,7 @@ def reset(token: str) -> Any:
             flash(_("Your new password is set. Please sign in with it."), "success")
             return redirect(url_for("accounts.login"))
     except LinkDead as error:
-        return _dead_link(error, url_for("accounts.forgot"), _("Ask for a new link"))
+        return dead_link(error, url_for("accounts.forgot"), _("Ask for a new link"))
     except DomainError as error:
         form.show_refusal(error)
     return render_template("accounts/reset.html", form=form), 422 if request.method == "POST" else 200
@@ -163,7 +170,7 @@ def verify(token: str) -> Any:
         with platform_scope(ACCOUNTS):
             signin.check_email_token(token)
     except DomainError as error:
-        return _dead_link(error, "/", _("To the first page"))
+        return dead_link(error, "/", _("To the first page"))
     return render_template("accounts/verify.html")
 
 
@@ -175,7 +182,7 @@ def invitation(token: str) -> Any:
         with platform_scope("whether an invited address has an account is asked across tenants"):
             known = queries.user_by_email(found.email) is not None
     except LinkDead as error:
-        return _dead_link(error, url_for("accounts.login"), _("Sign in"))
+        return dead_link(error, url_for("accounts.login"), _("Sign in"))
     form = ProveForm() if known else JoinForm(data={"full_name": str(found.person)})
     if request.method == "POST" and form.validate():
         try:
@@ -324,7 +331,8 @@ def _account_page(who: Viewer, **forms: Any) -> str:
     )
 
 
-def _dead_link(error: DomainError, url: str, label: str) -> Any:
+def dead_link(error: DomainError, url: str, label: str) -> Any:
+    """The page of a link that does not work, with a way on."""
     page = render_template(
         "accounts/link_dead.html",
         title=_("This link does not work"),

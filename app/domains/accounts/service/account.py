@@ -13,12 +13,15 @@ from app.domains.accounts.service import signin
 
 
 def change_profile(user: Account, *, full_name: str, locale: str | None, timezone: str | None) -> None:
-    """The account's own name, language and zone. Raises Invalid."""
+    """The account's own name, language and zone; the latter two hold for the mails to the persons that it
+    stands for as well. In the platform's scope. Raises Invalid."""
     if not full_name.strip():
         raise Invalid(_l("Please tell us your name."), field="full_name")
     user.first_name, user.last_name = full_name.strip()[:64], ""
     user.locale, user.timezone = locale, timezone
     note(user, "profile changed")
+    for person in queries.persons_of_user(user.id):
+        person.locale, person.timezone = locale, timezone
 
 
 def end_own_session(user_id: int, session_id: int) -> None:

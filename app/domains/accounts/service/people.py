@@ -187,18 +187,25 @@ def accept(invitation: Invitation, *, full_name: str, password: str) -> Account:
     person = queries.person(invitation.person_id)
     user = queries.user_by_email(invitation.email)
     if user is None:
-        user = _new_user(invitation.email, full_name, password)
+        user = new_user(invitation.email, full_name, password)
         if full_name.strip():
             person.full_name = full_name.strip()
     elif not matches(user.password, password) or not user.active:
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
         user.email_verified_at = clock.machine_now()
+    adopt_preferences(person, user)
     _join(invitation, user, person)
     move_to(invitation, ACCEPTED)
     note(invitation, "accepted")
     announce(events.InvitationAccepted(tenant_id=invitation.tenant_id, invitation_id=invitation.id))
     return user
+
+
+def adopt_preferences(person: Person, user: Account, *, locale: str | None = None) -> None:
+    """Mails to a person come in the language and the zone of their account, unless theirs are known."""
+    person.locale = person.locale or user.locale or locale
+    person.timezone = person.timezone or user.timezone
 
 
 def _join(invitation: Invitation, user: Account, person: Person) -> None:
@@ -292,7 +299,8 @@ def _open_invitation(invitation_id: int) -> Invitation:
     return invitation
 
 
-def _new_user(email: str, full_name: str, password: str) -> Account:
+def new_user(email: str, full_name: str, password: str) -> Account:
+    """An account whose address was proved by a link. Raises Invalid, WeakPassword."""
     name = full_name.strip()
     if not name:
         raise Invalid(_l("Please tell us your name."), field="full_name")
@@ -313,6 +321,6 @@ def _new_user(email: str, full_name: str, password: str) -> Account:
 
 def make_platform_user(*, email: str, full_name: str, password: str, role: str) -> Account:
     """An account of the platform's own staff; called from the command line and the seed."""
-    user = _new_user(clean_email(email), full_name, password)
+    user = new_user(clean_email(email), full_name, password)
     user.platform_role = role
     return user

@@ -22,6 +22,7 @@ from app.domains.accounts.models import (
     TUTOR,
     VISIT,
     Account,
+    Guardianship,
     HandoverTicket,
     Invitation,
     Membership,
@@ -30,6 +31,9 @@ from app.domains.accounts.models import (
     TenantRole,
     UserSession,
 )
+from app.domains.accounts.queries.family import child_of, children_of, guardianships_of, learners_for
+
+__all__ = ["child_of", "children_of", "guardianships_of", "learners_for"]  # beside what is defined here
 
 _VIEWER = (
     select(
@@ -119,6 +123,7 @@ def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSessi
         tenant_id=tenant_id,
         person_id=first.person_id,
         roles=tuple(roles.values()),
+        role_keys=frozenset(row.role_key for row in rows if row.role_key),
         locale=first.locale,
         timezone=first.timezone,
         is_visiting=first.kind == VISIT,
@@ -189,8 +194,12 @@ def ticket_for_update(token_hash: bytes) -> HandoverTicket | None:
     ).one_or_none()
 
 
-def person(person_id: int) -> Person:
-    found = db.session.scalars(select(Person).where(Person.id == person_id)).one_or_none()
+def person(person_id: int, *, lock: bool = False) -> Person:
+    """Raises NotFound; with `lock` the row as it is now, whoever locks it too waits."""
+    query = select(Person).where(Person.id == person_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = db.session.scalars(query).one_or_none()
     if found is None:
         raise NotFound
     return found
@@ -262,13 +271,43 @@ def persons_with_email(email: str) -> Sequence[Person]:
     return db.session.scalars(select(Person).where(Person.email == email).order_by(Person.id).limit(2)).all()
 
 
-def persons_of_user(user_id: int, *, email: str) -> Sequence[Person]:
-    """Who this account is in all companies, as far as they carry this address; in the platform's scope."""
-    return db.session.scalars(
+def persons_of_user(user_id: int, *, email: str | None = None) -> Sequence[Person]:
+    """Who this account is in all companies, or where they carry this address; in the platform's scope."""
+    query = (
         select(Person)
         .join(Membership, and_(Membership.person_id == Person.id, Membership.tenant_id == Person.tenant_id))
-        .where(Membership.user_id == user_id, Person.email == email)
+        .where(Membership.user_id == user_id)
+    )
+    return db.session.scalars(query if email is None else query.where(Person.email == email)).unique().all()
+
+
+def memberships_in(tenant_id: int, user_id: int) -> Sequence[Membership]:
+    """An account's memberships of one company, those in force first; in the platform's scope."""
+    return db.session.scalars(
+        select(Membership)
+        .where(Membership.tenant_id == tenant_id, Membership.user_id == user_id)
+        .options(joinedload(Membership.person))
+        .order_by(Membership.status, Membership.id)
     ).all()
+
+
+def unclaimed_person(tenant_id: int, email: str, *, may_be_child: bool) -> Person | None:
+    """The one person of a company who has this address, unless an account stands for them already or,
+    where that is asked, somebody answers for them; in the platform's scope."""
+    found = db.session.scalars(
+        select(Person)
+        .where(Person.tenant_id == tenant_id, Person.email == email)
+        .order_by(Person.id)
+        .limit(2)
+        .with_for_update()
+    ).all()
+    if len(found) != 1:
+        return None
+    here = {"tenant_id": tenant_id}
+    claimed = select(Membership.id).filter_by(**here, person_id=found[0].id).exists()
+    child = select(Guardianship.id).filter_by(**here, child_id=found[0].id).exists()
+    taken = db.session.scalar(select(claimed if may_be_child else or_(claimed, child)))
+    return None if taken else found[0]
 
 
 def membership_of(invitation: Invitation, user_id: int) -> Membership | None:

@@ -1,0 +1,56 @@
+"""Reads of families: who answers for whom, and for whom somebody can book."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.accounts.models import ACTIVE, STUDENT, Guardianship, Membership, Person
+
+
+def children_of(guardian_id: int) -> Sequence[Person]:
+    """For whom somebody answers, in the order of their names."""
+    return db.session.scalars(
+        select(Person)
+        .join(Guardianship, Guardianship.child_id == Person.id)
+        .where(Guardianship.guardian_id == guardian_id)
+        .order_by(Person.full_name, Person.id)
+    ).all()
+
+
+def child_of(guardian_id: int, child_id: int, *, lock: bool = False) -> Person:
+    """Raises NotFound for anybody else's; with `lock` the row as it is now, for changing it."""
+    query = (
+        select(Person)
+        .join(Guardianship, Guardianship.child_id == Person.id)
+        .where(Guardianship.guardian_id == guardian_id, Person.id == child_id)
+    )
+    if lock:
+        query = query.with_for_update(of=Person).execution_options(populate_existing=True)
+    found = db.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def learners_for(person_id: int) -> list[Person]:
+    """For whom somebody can book: oneself, first, as far as one is a student here, and one's children."""
+    oneself = select(Membership.person_id).where(
+        Membership.person_id == person_id, Membership.role_key == STUDENT, Membership.status == ACTIVE
+    )
+    children = select(Guardianship.child_id).where(Guardianship.guardian_id == person_id)
+    return list(
+        db.session.scalars(
+            select(Person)
+            .where(or_(Person.id.in_(oneself), Person.id.in_(children)))
+            .order_by(Person.id != person_id, Person.full_name, Person.id)
+        )
+    )
+
+
+def guardianships_of(guardian_id: int) -> Sequence[Guardianship]:
+    """What `policies.may_act_for` asks."""
+    return db.session.scalars(select(Guardianship).where(Guardianship.guardian_id == guardian_id)).all()
