@@ -16,6 +16,7 @@ from app.domains.accounts.service import people
 from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy import service
 from app.domains.tenancy.models import Plan, Tenant
+from app.shell.seed_catalog import seed_catalog
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def _seed_tenant(demo: DemoTenant) -> None:
         tenant_id = made.id
     for role, name in zip(demo.roles, NAMES[demo.slug], strict=True):
         _seed_member(tenant_id, demo.slug, role, name)
+    seed_catalog(tenant_id, demo.slug, demo.timezone)
 
 
 def _open(demo: DemoTenant) -> Tenant:

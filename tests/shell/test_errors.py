@@ -88,7 +88,7 @@ def test_every_refusal_as_a_page_and_as_a_problem(world: World, settings: Settin
             assert page.status_code == (302 if kind.code == "sign_in_needed" else kind.status)
             for answer in (problem, page):
                 assert_says_nothing(answer)
-                assert ("Retry-After" in answer.headers) == (kind.status in {429, 503})
+                assert ("Retry-After" in answer.headers) == (kind.status in {429, 503, 507})
             assert ("WWW-Authenticate" in problem.headers) == (kind.status == 401)
 
 
