@@ -41,9 +41,12 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"eyJ[\w-]{6,}+(?:\.[\w-]*+){0,4}"), REDACTED),
     # The password of a URL
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@"), rf"\1{REDACTED}@"),
-    # Links sent by e-mail
+    # Links sent by e-mail, and codes that open something by themselves
     (
-        re.compile(r"(/(?:reset|invitation|register|verify|ticket|unsubscribe)/)[^\s/?#&\"'<>]++", re.IGNORECASE),
+        re.compile(
+            r"(/(?:reset|invitation|register|verify|ticket|unsubscribe|receipts|checkout)/)[^\s/?#&\"'<>]++",
+            re.IGNORECASE,
+        ),
         rf"\1{REDACTED}",
     ),
 )

@@ -3,9 +3,11 @@
 // Out come content-hashed files in app/static/dist/ and manifest.json, which maps plain names to them:
 //   app.css, app.rtl.css  Tabler without the parts we do not use, then our own css/*.css
 //   app.js                the page scripts, loaded deferred
+//   chat.js, chat.css     what messages and notifications need beside; Socket.IO's client is in it
 //   theme.js              runs in <head>, before the first paint
 //   icons.svg             the sprite of the icons named in icons.json
 //   favicon.svg
+//   sans.ttf, sans-bold.ttf, ...  the fonts of PDF documents (app/core/pdf/fonts.py reads them)
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -18,6 +20,20 @@ import { prune } from "./prune.mjs";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.resolve(here, "../static/dist");
 const require = createRequire(import.meta.url);
+
+// By the plain name: package, weight and file. Each package holds all weights; these are the ones that are used.
+const fonts = {
+  "sans.ttf": ["noto-sans", "400Regular", "NotoSans"],
+  "sans-bold.ttf": ["noto-sans", "700Bold", "NotoSans"],
+  // Not Noto's, which draws a letter's dots apart: no reader finds a word again that is drawn so.
+  "arabic.ttf": ["ibm-plex-sans-arabic", "400Regular", "IBMPlexSansArabic"],
+  "arabic-bold.ttf": ["ibm-plex-sans-arabic", "700Bold", "IBMPlexSansArabic"],
+  "hebrew.ttf": ["noto-sans-hebrew", "400Regular", "NotoSansHebrew"],
+  "hebrew-bold.ttf": ["noto-sans-hebrew", "700Bold", "NotoSansHebrew"],
+  "japanese.ttf": ["noto-sans-jp", "400Regular", "NotoSansJP"],
+  "japanese-bold.ttf": ["noto-sans-jp", "700Bold", "NotoSansJP"],
+  "emoji.ttf": ["noto-emoji", "400Regular", "NotoEmoji"],
+};
 
 /** Resolves `@import "tabler"` to Tabler's stylesheet of one direction, pruned. */
 function tabler(direction) {
@@ -86,6 +102,14 @@ async function sprite({ fallback, outline, aliases }) {
   };
 }
 
+async function fontFiles() {
+  const read = async ([name, [folder, weight, family]]) => {
+    const file = path.join(packageFolder(`@expo-google-fonts/${folder}`), weight, `${family}_${weight}.ttf`);
+    return [name, await readFile(file)];
+  };
+  return Object.fromEntries(await Promise.all(Object.entries(fonts).map(read)));
+}
+
 function hashed(name, contents) {
   const digest = createHash("sha256").update(contents).digest("hex").slice(0, 12);
   const extension = name.slice(name.indexOf("."));
@@ -106,9 +130,12 @@ async function main(sourceHash) {
     "app.css": await bundle("app.css", [tabler("ltr")]),
     "app.rtl.css": await bundle("app.css", [tabler("rtl")]),
     "app.js": await bundle("app.js"),
+    "chat.js": await bundle("js/chat.js"),
+    "chat.css": await bundle("css/chat.css"),
     "theme.js": await bundle("theme.js"),
     "icons.svg": icons.svg,
     "favicon.svg": await readFile(path.join(here, "favicon.svg")),
+    ...(await fontFiles()),
   };
   await mkdir(dist, { recursive: true });
   const before = await previousFiles();
@@ -117,6 +144,7 @@ async function main(sourceHash) {
     files[name] = hashed(name, contents);
     await writeFile(path.join(dist, files[name]), contents);
     const kb = (bytes) => `${(bytes.length / 1000).toFixed(1).padStart(6)} kB`;
+    if (name in fonts) continue; // no browser loads them
     console.log(`  ${files[name].padEnd(28)} ${kb(contents)} ${kb(gzipSync(contents, { level: 9 }))} gzip`);
   }
   // The manifest comes last and at once, so that a reader never sees names whose files are not there yet.

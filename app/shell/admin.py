@@ -190,9 +190,19 @@ class SentMailEntry(_Shown):
     lead = _l("With the mock mail provider nothing leaves: what would have been sent is here.")
     icon = "inbox"
     columns = ("sent_at", "recipient", "subject", "copies")
-    details = ("sent_at", "recipient", "subject", "link", "text", "copies", "message_id", "tenant_id")
+    details = (
+        "sent_at",
+        "recipient",
+        "subject",
+        "link",
+        "text",
+        "attached",
+        "copies",
+        "message_id",
+        "tenant_id",
+    )
     formats = {"link": lambda url, _row: Cell("link", url, url=url) if url else NOTHING}
-    labels = {"link": _l("Link")}
+    labels = {"link": _l("Link"), "attached": _l("Attachments")}
     api_columns = ("sent_at", "recipient", "subject", "copies", "message_id")
     search = ("recipient", "subject")
     filters = ("sent_at", "tenant_id")

@@ -77,8 +77,8 @@ CATALOGS = {
                 "German conversation, one to one",
                 "Speak German with ease: about your work, your city, your weekend.",
                 "Every lesson begins with something that happened to you. We find the words that were"
-                " missing, practise them, and you take home a page with what you learned.\n\nFor learners who know the"
-                " basics and want to talk.",
+                " missing, practise them, and you take home a page with what you learned.\n\nFor learners who"
+                " know the basics and want to talk.",
                 (("60 minutes", 60, 4200), ("90 minutes", 90, 6000)),
                 "intermediate",
                 "de",

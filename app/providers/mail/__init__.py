@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.providers.mail.base import Mail, Mailbox, MailInvalid, MailProvider
+from app.providers.mail.base import Attachment, CalendarPart, Mail, Mailbox, MailInvalid, MailProvider
 from app.providers.mail.mock import MockMail
 from app.providers.mail.smtp import SmtpMail
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from config import Settings
 
-__all__ = ["Mail", "MailInvalid", "MailProvider", "Mailbox", "build"]
+__all__ = ["Attachment", "CalendarPart", "Mail", "MailInvalid", "MailProvider", "Mailbox", "build"]
 
 
 def build(settings: Settings, engine: Engine) -> MailProvider:

@@ -10,7 +10,7 @@ from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import LazyString
@@ -23,9 +23,12 @@ LONGEST_ADDRESS = 320
 LONGEST_NAME = 200
 LONGEST_HEADER = 500
 LARGEST_BODY = 1_000_000
+LARGEST_ATTACHMENTS = 10_000_000  # together; what most mailboxes take, encoded
+LONGEST_FILENAME = 120
 
 _NAMED_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]*)>\s*", re.DOTALL)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}", re.ASCII)
+_CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}", re.ASCII)
 # Headers that follow from the mail's own fields, and those that say how the body is built.
 _OURS = frozenset(
@@ -68,6 +71,43 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes along. Raises MailInvalid."""
+
+    filename: str
+    content_type: str
+    data: bytes
+
+    def __post_init__(self) -> None:
+        name = line(self.filename, field="attachments", longest=LONGEST_FILENAME)
+        if not name.strip(". ") or "/" in name or "\\" in name:
+            raise MailInvalid(_l("A file needs a name, without a path."), field="attachments")
+        if not _CONTENT_TYPE.fullmatch(self.content_type):
+            raise MailInvalid(_l("This kind of file can't be attached."), field="attachments")
+        object.__setattr__(self, "filename", name)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPart:
+    """An invitation, shown by mail programs with its buttons: the mail's text in yet another form.
+
+    The method must be the one that the calendar object itself says, or programs take it for a mere file.
+    Raises MailInvalid.
+    """
+
+    method: Literal["REQUEST", "CANCEL"]
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if f"METHOD:{self.method}\r\n".encode() not in self.data:
+            raise MailInvalid(_l("This is no invitation of that kind."), field="calendar")
+
+    @property
+    def content_type(self) -> str:
+        return f"text/calendar; method={self.method}; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One mail to one person, checked when it is made; raises MailInvalid.
 
@@ -83,6 +123,8 @@ class Mail:
     sender: Mailbox | None = None
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    calendar: CalendarPart | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -96,6 +138,8 @@ class Mail:
             raise MailInvalid(_l("A mail needs a subject."), field="subject")
         if not _MESSAGE_ID.fullmatch(self.message_id):
             raise MailInvalid(_l("This is no message id."), field="message_id")
+        if sum(len(attachment.data) for attachment in self.attachments) > LARGEST_ATTACHMENTS:
+            raise MailInvalid(_l("The files of this mail are too large."), field="attachments")
 
 
 class MailProvider(Protocol):
@@ -132,6 +176,13 @@ def compose(mail: Mail, sender: Mailbox) -> bytes:
     body.set_content(mail.text)
     if mail.html is not None:
         body.add_alternative(mail.html, subtype="html")
+    if mail.calendar is not None:
+        # The last alternative is the one that a program prefers, if it knows it.
+        invitation = mail.calendar.data.decode()
+        body.add_alternative(invitation, subtype="calendar", params={"method": mail.calendar.method})
+    for attachment in mail.attachments:
+        kind, _, subtype = attachment.content_type.partition("/")
+        body.add_attachment(attachment.data, kind, subtype, filename=attachment.filename)
     lines = [f"{name}: {_written(name, value)}\r\n" for name, value in headers_of(mail, sender).items()]
     return "".join(lines).encode() + body.as_bytes()
 

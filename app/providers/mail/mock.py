@@ -6,6 +6,7 @@ It behaves as the real one does when things go well, and fails on demand: by the
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import re
 import threading
@@ -24,6 +25,8 @@ from app.core.outside import Breaker, ProviderDeferred, ProviderRefused, Provide
 from app.providers.mail.base import Mail, Mailbox, headers_of
 
 Failure = Literal["refused", "deferred", "unavailable", "reply_lost"]
+
+INVITATION = "invite.ics"  # how the calendar part, which has no name, is shown
 
 _NAME = "mail"
 _BY_RECIPIENT: dict[str, Failure] = {
@@ -49,12 +52,19 @@ class MockMailMessage(Id, Model):
     html: Mapped[str | None] = mapped_column(Text)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     sent_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # Of each file its filename, content_type and data (base 64); read only where it is asked for.
+    attachments: Mapped[list[dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
 
     @property
     def link(self) -> str | None:
         """The first link in the text: what its reader would follow."""
         found = re.search(r"https?://\S+", self.text)
         return found.group(0) if found else None
+
+    @property
+    def attached(self) -> str:
+        """The names of the files that went along."""
+        return ", ".join(file["filename"] for file in self.attachments or ())
 
     def __str__(self) -> str:
         return f"{self.subject} → {self.recipient}"
@@ -111,6 +121,7 @@ class MockMail:
             "html": mail.html,
             "headers": {name: str(value) for name, value in headers_of(mail, self._sender).items()},
             "sent_at": clock.machine_now(),
+            "attachments": _attachments(mail),
         }
         kept = insert(MockMailMessage).values(row)
         kept = kept.on_conflict_do_update(
@@ -122,3 +133,14 @@ class MockMail:
                 connection.execute(kept)
         except OperationalError as error:
             raise ProviderUnavailable(_NAME, "the mock's database is away") from error
+
+
+def _attachments(mail: Mail) -> list[dict[str, str]] | None:
+    """The files of a mail, and its invitation as one."""
+    files = [(one.filename, one.content_type, one.data) for one in mail.attachments]
+    if mail.calendar is not None:
+        files.append((INVITATION, mail.calendar.content_type, mail.calendar.data))
+    return [
+        {"filename": name, "content_type": kind, "data": base64.b64encode(data).decode()}
+        for name, kind, data in files
+    ] or None

@@ -20,7 +20,7 @@ from app.core.outside import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from app.providers.mail import Mail, Mailbox, MailProvider
+from app.providers.mail import Attachment, CalendarPart, Mail, Mailbox, MailProvider
 
 Failure = Literal["refused", "deferred", "unavailable", "reply_lost"]
 
@@ -40,6 +40,8 @@ class Received:
     reply_to: str | None
     message_id: str
     headers: dict[str, str]
+    files: list[tuple[str, str, bytes]]
+    calendar: tuple[str, bytes] | None
 
 
 def read(recipient: str, raw: bytes) -> Received:
@@ -52,6 +54,7 @@ def read(recipient: str, raw: bytes) -> Received:
     html = message.get_body(["html"])
     text = message.get_body(["plain"])
     assert text is not None
+    calendars = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
     return Received(
         recipient=recipient,
         subject=message["Subject"],
@@ -61,6 +64,14 @@ def read(recipient: str, raw: bytes) -> Received:
         reply_to=message["Reply-To"],
         message_id=message["Message-ID"],
         headers=dict(message.items()),
+        files=[
+            (part.get_filename() or "", part.get_content_type(), part.get_content())
+            for part in message.walk()
+            if part.is_attachment()
+        ],
+        calendar=None
+        if not calendars
+        else (calendars[0]["Content-Type"], calendars[0].get_payload(decode=True)),
     )
 
 
@@ -84,6 +95,11 @@ def mail(to: str = "anna@school.test", message_id: str = "e1.invite", **more: ob
     values: dict[str, object] = {"subject": "Welcome", "text": "Hello\n\nAnna\n", **more}
     return Mail(to=to, message_id=message_id, **values)  # type: ignore[arg-type]
 
+
+INVITATION = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:Grüße 日本語\r\n"
+    "DESCRIPTION:" + "long and longer " * 4 + "\r\n  folded\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+).encode()
 
 HOSTILE = [
     "plain",
@@ -151,6 +167,37 @@ class MailContract:
     def test_an_international_domain_is_reached_by_its_ascii_form(self, bench: Bench) -> None:
         bench.provider.send(mail(to="anna@schüle.test"))
         assert [got.recipient for got in bench.received()] == ["anna@xn--schle-mva.test"]
+
+    def test_files_arrive_as_they_were(self, bench: Bench) -> None:
+        files = [
+            ("Receipt LS-2026-0042.pdf", "application/pdf", bytes(range(256)) * 4000),
+            ("Quittung Zoë Müller.pdf", "application/pdf", b"%PDF\r\n.\r\n..\n"),
+            ("領収書.png", "image/png", b"\x89PNG"),
+            ("notes.txt", "text/plain", b"a\r\nb\nc\xff"),
+            ("empty.bin", "application/octet-stream", b""),
+        ]
+        bench.provider.send(mail(html="<p>x</p>", attachments=tuple(Attachment(*file) for file in files)))
+        (got,) = bench.received()
+        assert [(name, kind) for name, kind, _ in got.files] == [(name, kind) for name, kind, _ in files]
+        for (_, kind, data), (_, _, sent) in zip(got.files, files, strict=True):
+            assert kind == "text/plain" or data == sent
+        assert (got.text, got.html) == ("Hello\n\nAnna\n", "<p>x</p>\n")
+
+    @pytest.mark.parametrize("html", [None, "<p>x</p>"])
+    @pytest.mark.parametrize("attachments", [(), (Attachment("a.pdf", "application/pdf", b"%PDF"),)])
+    def test_an_invitation_arrives_with_its_method(
+        self, bench: Bench, html: str | None, attachments: tuple[Attachment, ...]
+    ) -> None:
+        part = CalendarPart("REQUEST", INVITATION)
+        bench.provider.send(mail(html=html, attachments=attachments, calendar=part))
+        (got,) = bench.received()
+        assert got.calendar is not None
+        kind, data = got.calendar
+        assert kind.replace('"', "").lower().split("; ")[0] == "text/calendar"
+        assert {"method=request", "charset=utf-8"} == set(kind.replace('"', "").lower().split("; ")[1:])
+        assert data == INVITATION
+        assert [name for name, _, _ in got.files] == [attachment.filename for attachment in attachments]
+        assert (got.text, got.html) == ("Hello\n\nAnna\n", html and html + "\n")
 
     def test_a_refused_recipient_is_final_and_nobody_elses_trouble(self, bench: Bench) -> None:
         for number in range(FAIL_MAX + 1):

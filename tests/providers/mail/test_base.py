@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.mail.base import Mail, Mailbox, MailInvalid, compose
-from tests.providers.mail.contract import SENDER, Received, mail, read
+from app.core.ics import Attendee, Invite, Party, invitation
+from app.providers.mail.base import (
+    LARGEST_ATTACHMENTS,
+    Attachment,
+    CalendarPart,
+    Mail,
+    Mailbox,
+    MailInvalid,
+    compose,
+)
+from tests.providers.mail.contract import INVITATION, SENDER, Received, mail, read
 
 BREAKS = [
     "\r\nBcc: x@y.test",
@@ -147,6 +157,41 @@ def test_what_can_not_be_sent(values: dict[str, Any], field: str) -> None:
     assert str(refusal.value.text)
 
 
+@pytest.mark.parametrize(
+    ("filename", "content_type"),
+    [
+        *[
+            (name, "application/pdf")
+            for name in ("", " ", ".", "..", "a/b.pdf", "a\\b.pdf", "../x", "x" * 121)
+        ],
+        *[("a\r\nBcc: x", "application/pdf"), ("a\0.pdf", "application/pdf"), ("a\u2028", "application/pdf")],
+        *[
+            ("a.pdf", kind)
+            for kind in ("", "pdf", "a/", "/b", "A/B", "text/html; x=y", "a/b\r\nX: y", "a/b\n")
+        ],
+        *[("a.eml", "message/rfc822"), ("a", "multipart/mixed")],
+    ],
+)
+def test_what_can_not_be_attached(filename: str, content_type: str) -> None:
+    with pytest.raises(MailInvalid) as refusal:
+        Attachment(filename, content_type, b"x")
+    assert refusal.value.field == "attachments"
+
+
+def test_files_that_are_too_large_together() -> None:
+    half = Attachment("a.bin", "application/octet-stream", bytes(LARGEST_ATTACHMENTS // 2))
+    assert mail(attachments=(half, half)).attachments == (half, half)
+    with pytest.raises(MailInvalid) as refusal:
+        mail(attachments=(half, half, Attachment("b.bin", "application/octet-stream", b"x")))
+    assert refusal.value.field == "attachments"
+
+
+def test_an_invitation_says_its_method_itself() -> None:
+    with pytest.raises(MailInvalid) as refusal:
+        CalendarPart("CANCEL", b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n")
+    assert refusal.value.field == "calendar"
+
+
 def test_the_largest_mail_is_taken() -> None:
     largest = mail(
         subject="x" * 500, text="x" * 999_999 + "\n", html="ü" * 499_999 + "\n", message_id="x" * 200
@@ -197,3 +242,41 @@ def test_what_is_written_is_what_is_read(
         *("MIME-Version", "Content-Type"),
         *(["Content-Transfer-Encoding"] if html is None else []),
     }
+
+
+FILENAME = LINE.map(lambda name: name.replace("/", "").replace("\\", "").strip()).filter(
+    lambda name: name.strip(". ")
+)
+
+
+@given(st.lists(st.tuples(FILENAME, st.binary(max_size=400)), max_size=3), st.none() | BODY.filter(str.strip))
+def test_names_of_files_and_their_contents_survive_the_wire(
+    files: list[tuple[str, bytes]], html: str | None
+) -> None:
+    attachments = tuple(Attachment(name, "application/pdf", data) for name, data in files)
+    made = mail(html=html, attachments=attachments, calendar=CalendarPart("REQUEST", INVITATION))
+    got = over_the_wire(made)
+    assert got.files == [(one.filename, one.content_type, one.data) for one in attachments]
+    assert (got.text, got.html) == (made.text, made.html)
+    assert got.calendar is not None
+    assert got.calendar[1] == INVITATION
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_our_own_invitation_goes_through_as_it_is(cancelled: bool) -> None:
+    invite = Invite(
+        uid="lesson-42@anna.test",
+        sequence=3,
+        starts_at=dt.datetime(2026, 7, 1, 14, tzinfo=dt.UTC),
+        ends_at=dt.datetime(2026, 7, 1, 15, tzinfo=dt.UTC),
+        zone="Europe/Berlin",
+        summary="日本語の授業 — Grüße " * 20,
+        organizer=Party("office@anna.test", "Anna"),
+        attendees=(Attendee("zoe@student.test", "Zoë"),),
+        cancelled=cancelled,
+    )
+    data = invitation(invite)
+    got = over_the_wire(mail(calendar=CalendarPart(invite.method, data)))
+    assert got.calendar is not None
+    assert got.calendar[1] == data
+    assert f'method="{invite.method}"' in got.calendar[0]

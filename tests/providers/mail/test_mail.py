@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
@@ -10,14 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from app.core import outside, scope
 from app.core.outside import Breaker, ProviderRefused, ProviderUnavailable
 from app.providers.mail import build
-from app.providers.mail.base import Mail
-from app.providers.mail.mock import MockMail
+from app.providers.mail.base import Attachment, CalendarPart, Mail
+from app.providers.mail.mock import INVITATION, MockMail, MockMailMessage
 from app.providers.mail.smtp import SmtpMail
 from config import load_settings
 from tests.providers.mail.contract import (
@@ -82,6 +84,11 @@ class MockBench:
 
     def _received(self, row: dict[str, Any]) -> Received:
         headers = row["headers"]
+        files = [
+            (file["filename"], file["content_type"], base64.b64decode(file["data"]))
+            for file in row["attachments"] or ()
+        ]
+        calendars = [file for file in files if file[0] == INVITATION]
         assert (headers["To"], headers["Subject"]) == (row["recipient"], row["subject"])
         return Received(
             recipient=row["recipient"],
@@ -92,6 +99,8 @@ class MockBench:
             reply_to=headers.get("Reply-To"),
             message_id=headers["Message-ID"],
             headers=headers,
+            files=[file for file in files if file not in calendars],
+            calendar=calendars[0][1:] if calendars else None,
         )
 
 
@@ -115,6 +124,21 @@ class TestMock(MailContract):
             bench.provider.send(mail(message_id=f"e{number}"))
         assert [row["tenant_id"] for row in bench.rows()] == [None, 7, None]
         assert all(row["sent_at"] for row in bench.rows())
+
+    def test_the_operator_sees_which_files_went_along(self, bench: MockBench, database: Database) -> None:
+        file = Attachment("Receipt 7.pdf", "application/pdf", b"%PDF")
+        calendar = CalendarPart("CANCEL", b"METHOD:CANCEL\r\n")
+        bench.provider.send(mail(attachments=(file, file), calendar=calendar))
+        bench.provider.send(mail(message_id="e2"))
+        engine = create_engine(database.owner_url, poolclass=NullPool)
+        with Session(engine) as session:
+            session.execute(text("SET ROLE wm_platform"))
+            first, second = session.scalars(select(MockMailMessage).order_by(MockMailMessage.id)).all()
+            assert "attachments" not in vars(first)  # a list of mails does not read files
+            assert first.attached == "Receipt 7.pdf, Receipt 7.pdf, invite.ics"
+            assert (second.attached, second.attachments) == ("", None)
+            nothing = text("SELECT count(*) FROM mock_mail WHERE attachments IS NULL")
+            assert session.execute(nothing).scalar_one() == 1
 
     def test_it_takes_the_platforms_role_and_the_application_itself_may_not_look(
         self, bench: MockBench, database: Database
