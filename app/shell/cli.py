@@ -116,7 +116,11 @@ def simulator() -> None:
 
     settings = load_settings(**_kept_secret())
     log.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
-    payments.run(payments.SimulatorSettings.of(settings, hosts=tuple(hosts(settings.BIND))), _stop_event())
+    place = payments.SimulatorSettings.of(settings, hosts=tuple(hosts(settings.BIND)))
+    try:
+        payments.run(place, _stop_event())
+    except (payments.StoreInUse, payments.PortTaken) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _kept_secret() -> dict[str, str]:
