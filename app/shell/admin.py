@@ -30,6 +30,8 @@ from app.domains.accounts import admin as accounts
 from app.domains.accounts import queries
 from app.domains.accounts.models import EXPIRED, MANAGER, OPERATOR
 from app.domains.accounts.service import people
+from app.domains.earnings import admin as earnings
+from app.domains.ledger import admin as ledger
 from app.domains.tenancy import admin as tenancy
 from app.domains.tenancy.models import ACTIVE, Tenant
 from app.providers.mail.mock import MockMailMessage
@@ -243,7 +245,7 @@ PAGES = (
     AdminPage(
         Resource("books", _l("Books"), (READ,), frozenset({TENANT})),
         "/admin/books/",
-        "coin",
+        "book",
         MONEY,
     ),
     AdminPage(
@@ -259,7 +261,9 @@ PAGES = (
 def make_registry() -> Registry:
     """Every admin entry, in the order of the domains."""
     own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
-    return Registry(entry() for entry in (CompanyEntry, *tenancy.ADMIN, *accounts.ADMIN, *own))
+    domains = (tenancy, accounts, earnings, ledger)
+    entries = (CompanyEntry, *(entry for domain in domains for entry in domain.ADMIN), *own)
+    return Registry(entry() for entry in entries)
 
 
 def make_catalogue(registry: Registry) -> Catalogue:

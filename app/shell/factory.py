@@ -19,6 +19,8 @@ from app.core.db import db
 from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
+from app.domains.earnings import portal as earnings_portal
+from app.domains.ledger import portal as ledger_portal
 from app.domains.tenancy import portal as tenancy_portal
 from app.providers import mail, payments, storage
 from app.shell import (
@@ -194,6 +196,8 @@ def _surfaces(app: Flask) -> None:
         clock_page.bp,
         tenancy_portal.bp,
         *ACCOUNTS,
+        ledger_portal.bp,
+        earnings_portal.bp,
         accounts_api.bp,
         openapi.bp,
     ):

@@ -12,6 +12,7 @@ from app.core.schedule import Recurring
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import HandoverTicket, UserSession
+from app.domains.earnings import jobs as earnings
 
 KEEP_DELIVERED = dt.timedelta(days=14)
 KEEP_SESSIONS = dt.timedelta(days=90)
@@ -41,4 +42,5 @@ TABLE = (
     Recurring("forget old sign-ins", forget_sessions, dt.timedelta(hours=6)),
     Recurring("forget idempotency keys", idempotency.forget_old, dt.timedelta(hours=1)),
     Recurring("forget throttle windows", throttle.forget_old, dt.timedelta(hours=1)),
+    Recurring("clear tutors' earnings", earnings.clear_due, dt.timedelta(minutes=15), business_time=True),
 )

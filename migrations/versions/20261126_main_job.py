@@ -114,8 +114,9 @@ def books() -> None:
     """The books balance at every commit, and what is written in them stays."""
     op.execute("""
         CREATE FUNCTION ledger_entry_is_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
-        DECLARE entry bigint := CASE TG_TABLE_NAME WHEN 'posting' THEN NEW.entry_id ELSE NEW.id END;
+        DECLARE entry bigint;
         BEGIN
+            IF TG_TABLE_NAME = 'posting' THEN entry := NEW.entry_id; ELSE entry := NEW.id; END IF;
             IF NOT EXISTS (SELECT FROM posting WHERE tenant_id = NEW.tenant_id AND entry_id = entry)
                OR EXISTS (SELECT FROM posting WHERE tenant_id = NEW.tenant_id AND entry_id = entry
                           GROUP BY currency HAVING sum(amount_minor) <> 0) THEN

@@ -35,6 +35,7 @@ from app.domains.accounts.models import (
 from app.domains.tenancy.models import Plan, Tenant, TenantDomain
 from app.providers.mail.mock import MockMailMessage
 from app.shell.admin import make_registry
+from tests.domains.earnings import samples as money
 from tests.support.world import PASSWORD, PLATFORM, Browser, World
 
 SLUGS = tuple(entry.slug for entry in make_registry().entries)
@@ -339,6 +340,13 @@ SAMPLES: dict[str, Sample] = {
     "schedules": Sample(_schedule),
     "sent-mails": Sample(_mail),
     "idempotency-keys": Sample(_key),
+    "commission-plans": Sample(
+        money.commission_plan, money.commission_form, change={"hold_days": 9}, wrong={"tutor_share_bp": "101"}
+    ),
+    "earnings": Sample(money.earning),
+    "ledger-accounts": Sample(money.ledger_account),
+    "ledger-entries": Sample(money.ledger_entry),
+    "postings": Sample(money.posting),
 }
 
 

@@ -1,0 +1,301 @@
+"""Reads of earnings: terms, what is due, and totals, which are sums of the ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import joinedload, raiseload
+
+from app.core import clock, scope
+from app.core.db import db
+from app.core.errors import NotFound
+from app.core.money import Money
+from app.domains.earnings.models import PENDING, CommissionPlan, Earning
+from app.domains.ledger import queries as ledger
+from app.domains.ledger.models import (
+    CUSTOMER_FUNDS,
+    PLATFORM_FEE,
+    TAX_PAYABLE,
+    TENANT_REVENUE,
+    TUTOR_CLEARED,
+    TUTOR_PENDING,
+    LedgerAccount,
+    LedgerEntry,
+    Posting,
+)
+from app.domains.tenancy import queries as tenancy
+
+Row = TypeVar("Row")
+
+DEFAULT_TUTOR_SHARE_BP = 7_000
+DEFAULT_HOLD_DAYS = 7
+SEAT = "seat"  # what the ledger's entries of earnings name as their source
+PAGE = 25
+TAKINGS = dt.timedelta(days=30)
+
+
+class Terms(NamedTuple):
+    """What a tutor gets at some time. `plan` is None where the house's own terms hold."""
+
+    tutor_share_bp: int
+    hold_days: int
+    plan: CommissionPlan | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An earning in a list, and when it was sold."""
+
+    earning: Earning
+    sold_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Listing:
+    rows: Sequence[Listed]
+    count: int
+    page: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A tutor's money in one currency. `pending`, `cleared` and `given_back` are sums of the ledger, the rest
+    says of what is pending when and why it will change."""
+
+    pending: Money
+    cleared: Money
+    given_back: Money
+    clearing: Money
+    held: Money
+    waiting: Money
+    next_clears_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A company's money, in its currency: what was sold in the last 30 days less what was given back, and
+    what stands in the books now."""
+
+    takings: Money
+    pending: Money
+    cleared: Money
+    platform_fee: Money
+    tax: Money
+    company_share: Money
+
+
+def commission_for(tutor_id: int, at: dt.datetime) -> Terms:
+    """The tutor's own terms at that time, else those for all, else the house's."""
+    plan = db.session.scalars(
+        select(CommissionPlan)
+        .where(
+            or_(CommissionPlan.person_id == tutor_id, CommissionPlan.person_id.is_(None)),
+            CommissionPlan.valid_from <= at,
+        )
+        .order_by(
+            CommissionPlan.person_id.nulls_last(), CommissionPlan.valid_from.desc(), CommissionPlan.id.desc()
+        )
+        .limit(1)
+    ).one_or_none()
+    if plan is None:
+        return Terms(DEFAULT_TUTOR_SHARE_BP, DEFAULT_HOLD_DAYS, None)
+    return Terms(plan.tutor_share_bp, plan.hold_days, plan)
+
+
+def plans_in_force(at: dt.datetime) -> frozenset[int]:
+    """The terms that hold at that time: those for all, and one set for each tutor who has their own."""
+    query = (
+        select(CommissionPlan.id)
+        .where(CommissionPlan.valid_from <= at)
+        .ext(distinct_on(CommissionPlan.person_id))
+        .order_by(CommissionPlan.person_id, CommissionPlan.valid_from.desc(), CommissionPlan.id.desc())
+    )
+    return frozenset(db.session.scalars(query))
+
+
+def plan_for_update(plan_id: int) -> CommissionPlan:
+    """Raises NotFound."""
+    return _found(
+        db.session.scalars(
+            select(CommissionPlan)
+            .where(CommissionPlan.id == plan_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).one_or_none()
+    )
+
+
+def of_seat(seat_id: int) -> Earning | None:
+    return db.session.scalars(select(Earning).where(Earning.seat_id == seat_id)).one_or_none()
+
+
+def of_seat_for_update(seat_id: int) -> Earning:
+    """The locked row, as it is now. Raises NotFound."""
+    return _found(
+        db.session.scalars(
+            select(Earning)
+            .where(Earning.seat_id == seat_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).one_or_none()
+    )
+
+
+# -- what is due ------------------------------------------------------------------------------------------
+
+
+def _due(at: dt.datetime) -> ColumnElement[bool]:
+    return and_(Earning.status == PENDING, Earning.clears_at <= at, Earning.is_held.is_(False))
+
+
+def tenants_with_due(at: dt.datetime) -> Sequence[int]:
+    """The companies of whose earnings some clear now; in the platform's scope."""
+    return db.session.scalars(
+        select(Earning.tenant_id).where(_due(at)).distinct().order_by(Earning.tenant_id)
+    ).all()
+
+
+def due_for_update(at: dt.datetime, most: int) -> Sequence[Earning]:
+    """Earnings that clear now, locked; those that somebody else works on are left to them."""
+    return db.session.scalars(
+        select(Earning)
+        .where(_due(at))
+        .order_by(Earning.clears_at, Earning.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+# -- for the tutor ----------------------------------------------------------------------------------------
+
+
+def own(tutor_id: int, earning_id: int) -> Earning:
+    """Raises NotFound for anybody else's."""
+    return _found(
+        db.session.scalars(
+            select(Earning)
+            .where(Earning.id == earning_id, Earning.tutor_id == tutor_id)
+            .options(joinedload(Earning.plan), raiseload("*"))
+        ).one_or_none()
+    )
+
+
+def of_tutor(tutor_id: int, *, status: str | None = None, page: int = 1, size: int = PAGE) -> Listing:
+    """A page of a tutor's earnings, newest first."""
+    where = [Earning.tutor_id == tutor_id]
+    if status is not None:
+        where.append(Earning.status == status)
+    sale = and_(
+        LedgerEntry.tenant_id == Earning.tenant_id,
+        LedgerEntry.source_kind == SEAT,
+        LedgerEntry.source_id == Earning.seat_id,
+        LedgerEntry.kind == "sale",
+    )
+    count = db.session.scalar(select(func.count()).select_from(Earning).where(*where)) or 0
+    query = (
+        select(Earning, func.coalesce(LedgerEntry.occurred_at, Earning.created_at))
+        .outerjoin(LedgerEntry, sale)
+        .where(*where)
+        .order_by(Earning.id.desc())
+        .limit(size)
+        .offset((page - 1) * size)
+        .options(raiseload("*"))
+    )
+    return Listing([Listed(*row) for row in db.session.execute(query)], int(count), page, size)
+
+
+def totals_of(tutor_id: int, currency: str) -> Totals:
+    """A tutor's money: two sums of the ledger, and when what is pending changes."""
+    on = _of_account()
+    given = case((LedgerEntry.kind == "giveback", Posting.amount_minor), else_=0)
+    books = (
+        select(LedgerAccount.code, func.sum(Posting.amount_minor), func.sum(given))
+        .select_from(LedgerAccount)
+        .join(Posting, on)
+        .join(
+            LedgerEntry,
+            and_(LedgerEntry.id == Posting.entry_id, LedgerEntry.tenant_id == Posting.tenant_id),
+        )
+        .where(
+            LedgerAccount.code.in_((TUTOR_PENDING, TUTOR_CLEARED)),
+            LedgerAccount.currency == currency,
+            LedgerAccount.person_id == tutor_id,
+        )
+        .group_by(LedgerAccount.code)
+    )
+    sums = {code: (-int(total), int(back)) for code, total, back in db.session.execute(books)}
+    clears = Earning.clears_at.is_not(None)
+    held, waiting, clearing, next_at = db.session.execute(
+        select(
+            _sum(Earning.is_held),
+            _sum(and_(~Earning.is_held, ~clears)),
+            _sum(and_(~Earning.is_held, clears)),
+            func.min(case((and_(~Earning.is_held, Earning.tutor_minor > 0), Earning.clears_at))),
+        ).where(Earning.tutor_id == tutor_id, Earning.status == PENDING, Earning.currency == currency)
+    ).one()
+    pending, cleared = sums.get(TUTOR_PENDING, (0, 0)), sums.get(TUTOR_CLEARED, (0, 0))
+    return Totals(
+        pending=Money(pending[0], currency),
+        cleared=Money(cleared[0], currency),
+        given_back=Money(pending[1] + cleared[1], currency),
+        clearing=Money(int(clearing), currency),
+        held=Money(int(held), currency),
+        waiting=Money(int(waiting), currency),
+        next_clears_at=next_at,
+    )
+
+
+# -- for the company --------------------------------------------------------------------------------------
+
+
+def figures() -> Figures:
+    """The company's figures: sums of the ledger, so that the trial balance says the same to the cent."""
+    currency = tenancy.tenant(scope.tenant_id()).currency
+    now = ledger.balances(currency)
+    return Figures(
+        takings=takings(currency, since=clock.now() - TAKINGS),
+        pending=-now[TUTOR_PENDING],
+        cleared=-now[TUTOR_CLEARED],
+        platform_fee=-now[PLATFORM_FEE],
+        tax=-now[TAX_PAYABLE],
+        company_share=-now[TENANT_REVENUE],
+    )
+
+
+def takings(currency: str, *, since: dt.datetime) -> Money:
+    """What was sold from a moment on, less what was given back of sales."""
+    query = (
+        select(func.coalesce(func.sum(Posting.amount_minor), 0))
+        .select_from(LedgerEntry)
+        .join(Posting, and_(Posting.entry_id == LedgerEntry.id, Posting.tenant_id == LedgerEntry.tenant_id))
+        .join(LedgerAccount, _of_account())
+        .where(
+            LedgerEntry.occurred_at >= since,
+            LedgerEntry.kind.in_(("sale", "giveback")),
+            LedgerAccount.code == CUSTOMER_FUNDS,
+            LedgerAccount.currency == currency,
+        )
+    )
+    return Money(int(db.session.scalar(query) or 0), currency)
+
+
+def _of_account() -> ColumnElement[bool]:
+    return and_(Posting.account_id == LedgerAccount.id, Posting.tenant_id == LedgerAccount.tenant_id)
+
+
+def _sum(where: Any) -> Any:
+    """What tutors get of the earnings of which this is true."""
+    return func.coalesce(func.sum(case((where, Earning.tutor_minor), else_=0)), 0)
+
+
+def _found(row: Row | None) -> Row:
+    if row is None:
+        raise NotFound
+    return row
