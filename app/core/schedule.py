@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from structlog.contextvars import bound_contextvars
 
-from app.core import clock, jobs
+from app.core import clock, jobs, scope
 from app.core.db import Id, Model, UtcDateTime, db
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
@@ -105,7 +105,8 @@ def _run_if_due(item: Recurring) -> bool:
         started = time.monotonic()
         with bound_contextvars(schedule=item.name):
             try:
-                item.work()
+                with scope.nowhere():
+                    item.work()
                 row.last_error = None
             except Exception as error:
                 log.exception("a recurring work failed")

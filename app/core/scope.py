@@ -124,6 +124,14 @@ def platform_scope(reason: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def nowhere() -> Iterator[None]:
+    """Leave the scope, in the midst of its transaction, for work that opens scopes of its own; what that does
+    is committed or not by itself."""
+    with _enter(None):
+        yield
+
+
 class RequestScope:
     """The scope of one web request: entered once the host is known, left at its teardown."""
 

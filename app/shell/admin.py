@@ -30,8 +30,12 @@ from app.domains.accounts import admin as accounts
 from app.domains.accounts import queries
 from app.domains.accounts.models import EXPIRED, MANAGER, OPERATOR
 from app.domains.accounts.service import people
+from app.domains.catalog import admin as catalog
 from app.domains.earnings import admin as earnings
 from app.domains.ledger import admin as ledger
+from app.domains.messaging import admin as messaging
+from app.domains.notifications import admin as notifications
+from app.domains.payments import admin as payments
 from app.domains.tenancy import admin as tenancy
 from app.domains.tenancy.models import ACTIVE, Tenant
 from app.providers.mail.mock import MockMailMessage
@@ -261,7 +265,7 @@ PAGES = (
 def make_registry() -> Registry:
     """Every admin entry, in the order of the domains."""
     own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
-    domains = (tenancy, accounts, earnings, ledger)
+    domains = (tenancy, accounts, catalog, payments, earnings, ledger, messaging, notifications)
     entries = (CompanyEntry, *(entry for domain in domains for entry in domain.ADMIN), *own)
     return Registry(entry() for entry in entries)
 

@@ -19,8 +19,15 @@ from app.core.db import db
 from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
+from app.domains.catalog import api as catalog_api
+from app.domains.catalog.portal import BLUEPRINTS as CATALOG
 from app.domains.earnings import portal as earnings_portal
 from app.domains.ledger import portal as ledger_portal
+from app.domains.messaging import api as messaging_api
+from app.domains.messaging import portal as messaging_portal
+from app.domains.notifications import portal as notifications_portal
+from app.domains.payments import api as payments_api
+from app.domains.payments.portal import BLUEPRINTS as PAYMENTS
 from app.domains.tenancy import portal as tenancy_portal
 from app.providers import mail, payments, storage
 from app.shell import (
@@ -34,6 +41,7 @@ from app.shell import (
     models,
     pages,
     schedule,
+    sockets,
     suspension,
     wiring,
 )
@@ -58,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(_config(settings))
     app.extensions["settings"] = settings
     app.url_map.converters["id"] = IdConverter
+    sockets.init_app(app, settings)
     if settings.TRUSTED_PROXY_HOPS:
         hops = settings.TRUSTED_PROXY_HOPS
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -196,9 +205,16 @@ def _surfaces(app: Flask) -> None:
         clock_page.bp,
         tenancy_portal.bp,
         *ACCOUNTS,
+        *CATALOG,
+        *PAYMENTS,
         ledger_portal.bp,
         earnings_portal.bp,
+        notifications_portal.bp,
+        messaging_portal.bp,
         accounts_api.bp,
+        catalog_api.bp,
+        payments_api.bp,
+        messaging_api.bp,
         openapi.bp,
     ):
         app.register_blueprint(blueprint)

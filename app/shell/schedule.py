@@ -12,7 +12,10 @@ from app.core.schedule import Recurring
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import HandoverTicket, UserSession
+from app.domains.booking import jobs as booking
 from app.domains.earnings import jobs as earnings
+from app.domains.messaging import jobs as messaging
+from app.domains.payments import jobs as payments
 
 KEEP_DELIVERED = dt.timedelta(days=14)
 KEEP_SESSIONS = dt.timedelta(days=90)
@@ -42,5 +45,12 @@ TABLE = (
     Recurring("forget old sign-ins", forget_sessions, dt.timedelta(hours=6)),
     Recurring("forget idempotency keys", idempotency.forget_old, dt.timedelta(hours=1)),
     Recurring("forget throttle windows", throttle.forget_old, dt.timedelta(hours=1)),
+    Recurring("lapse holds", booking.lapse_holds, dt.timedelta(minutes=1), business_time=True),
+    Recurring("finish lessons", booking.finish_lessons, dt.timedelta(minutes=10), business_time=True),
+    Recurring("close expired orders", payments.expire_orders, dt.timedelta(minutes=1), business_time=True),
+    Recurring("ask for unknown payments", payments.resolve_unknown, dt.timedelta(seconds=30)),
+    Recurring(
+        "remind of unread messages", messaging.remind_unread, dt.timedelta(minutes=5), business_time=True
+    ),
     Recurring("clear tutors' earnings", earnings.clear_due, dt.timedelta(minutes=15), business_time=True),
 )

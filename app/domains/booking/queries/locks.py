@@ -1,0 +1,160 @@
+"""Rows and people locked for a change, in one order everywhere: order, people, lessons, seats.
+
+People are locked by advisory locks, since what they must not overlap with may not be there yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import joinedload
+
+from app.core import clock, scope
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.booking.models import HELD, TAKING, Lesson, Occupation, Seat
+from app.domains.booking.policies import Interval
+from app.domains.booking.queries.timetable import PEOPLE
+from app.domains.catalog.models import Offering
+from app.domains.payments.models import Order, OrderLine
+
+# By their keys in order, so that two who want the same people never wait for each other.
+_LOCK = text("""
+    SELECT pg_advisory_xact_lock(key)
+    FROM (SELECT DISTINCT hashtextextended(mark, 5) AS key FROM unnest(CAST(:marks AS text[])) AS mark
+          ORDER BY 1) AS keys
+""")
+
+
+def lock_people(person_ids: Iterable[int | None], *, actor: str | None = None) -> None:
+    """Nobody else books, moves or gives up time of these people until the transaction ends; nor does
+    `actor` hold anything else meanwhile."""
+    tenant_id = scope.tenant_id()
+    marks = [f"{tenant_id}|person|{person_id}" for person_id in person_ids if person_id is not None]
+    if actor is not None:
+        marks.append(f"{tenant_id}|holder|{actor}")
+    db.session.execute(_LOCK, {"marks": marks})
+
+
+@dataclass(frozen=True)
+class PlaceOfSeat:
+    """Who is to be locked before a seat is."""
+
+    lesson_id: int
+    tutor_id: int
+    student_id: int | None
+    line_id: int | None
+
+
+def place_of_seat(seat_id: int) -> PlaceOfSeat:
+    """As the database says now, not as it was read before. Raises NotFound."""
+    row = db.session.execute(
+        select(Lesson.id, Lesson.tutor_id, Seat.student_id, Seat.line_id)
+        .join(Seat, Seat.lesson_id == Lesson.id)
+        .where(Seat.id == seat_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return PlaceOfSeat(*row)
+
+
+def order_of_seat_for_update(line_id: int | None) -> Order | None:
+    """The order that a seat's line belongs to, locked; payments lock it first too."""
+    if line_id is None:
+        return None
+    return db.session.scalars(
+        select(Order)
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .where(OrderLine.id == line_id)
+        .with_for_update(of=Order)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def lessons_for_update(lesson_ids: Collection[int]) -> Sequence[Lesson]:
+    """Locked in the order of their ids, as they are now, with their offerings."""
+    return db.session.scalars(
+        select(Lesson)
+        .where(Lesson.id.in_(lesson_ids))
+        .order_by(Lesson.id)
+        .options(
+            joinedload(Lesson.offering).options(joinedload(Offering.policy), joinedload(Offering.tax_rate)),
+            joinedload(Lesson.variant),
+        )
+        .with_for_update(of=Lesson)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def lesson_for_update(lesson_id: int) -> Lesson:
+    """Raises NotFound."""
+    found = lessons_for_update([lesson_id])
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def seat_for_update(seat_id: int) -> Seat:
+    """Raises NotFound. Its lesson is locked before it."""
+    found = db.session.scalars(
+        select(Seat).where(Seat.id == seat_id).with_for_update().execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def seats_for_update(lesson_ids: Collection[int], statuses: Collection[str]) -> Sequence[Seat]:
+    """The seats of these lessons, which are locked, in these states, in the order of their ids."""
+    return db.session.scalars(
+        select(Seat)
+        .where(Seat.lesson_id.in_(lesson_ids), Seat.status.in_(statuses))
+        .order_by(Seat.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def expired_lessons(wanted: Iterable[tuple[int, Interval]]) -> Sequence[int]:
+    """The lessons whose holds ran out and are in the way of these people's stretches."""
+    spans = list(wanted)
+    found: set[int] = set()
+    for person_id, span in spans:
+        found.update(
+            db.session.scalars(
+                select(Occupation.lesson_id).where(
+                    Occupation.resource_kind.in_(PEOPLE),
+                    Occupation.resource_id == person_id,
+                    Occupation.during.overlaps(Range(span.starts_at, span.ends_at)),
+                    Occupation.expires_at <= clock.now(),
+                )
+            )
+        )
+    return sorted(found)
+
+
+def open_holds(actor: str) -> Sequence[Seat]:
+    """What somebody holds now, with the lessons."""
+    return db.session.scalars(
+        select(Seat)
+        .where(Seat.actor == actor, Seat.status == HELD, Seat.expires_at > clock.now())
+        .order_by(Seat.id)
+        .options(joinedload(Seat.lesson))
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def lines_of_lesson(lesson_id: int) -> Sequence[int]:
+    """The order lines of a lesson's seats, in the order in which their orders are locked."""
+    found = select(Seat.line_id).join(OrderLine, OrderLine.id == Seat.line_id)
+    query = found.where(Seat.lesson_id == lesson_id, Seat.status.in_(TAKING)).order_by(OrderLine.order_id)
+    return [line_id for line_id in db.session.scalars(query) if line_id is not None]
+
+
+def students_of(lesson_id: int) -> Sequence[int]:
+    """Who learns in a lesson."""
+    found = select(Seat.student_id).where(Seat.lesson_id == lesson_id, Seat.status.in_(TAKING))
+    return [student_id for student_id in db.session.scalars(found) if student_id is not None]

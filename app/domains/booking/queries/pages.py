@@ -1,0 +1,214 @@
+"""What pages ask beside the shared reads: an offering's page in one statement, and the times that a booked
+lesson can be moved to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import joinedload, raiseload, selectinload
+from sqlalchemy.orm.interfaces import ExecutableOption
+
+from app.core import clock
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.booking import policies
+from app.domains.booking.models import (
+    BOOKED,
+    CANCELLED,
+    DONE,
+    SCHEDULED,
+    Lesson,
+    Occupation,
+    Seat,
+)
+from app.domains.booking.policies import Interval, Slot
+from app.domains.booking.queries.timetable import PEOPLE, Timetable, timetable
+from app.domains.catalog.models import (
+    ARCHIVED,
+    GROUP,
+    PUBLISHED,
+    CancellationPolicy,
+    Offering,
+    TutorProfile,
+    Variant,
+)
+from app.domains.payments.models import Order, OrderLine
+
+_DAY = dt.timedelta(days=1)
+_BEYOND = 3 * _DAY
+
+
+@dataclass(frozen=True)
+class OfferingSeen:
+    """What can be booked, how its tutor is shown, and the company's policy where the offering names none."""
+
+    offering: Offering
+    profile: TutorProfile | None
+    default_policy: CancellationPolicy | None
+
+    def variant(self, variant_id: int | None) -> Variant:
+        """The one that was asked for, else the first. Raises NotFound where nothing can be bought."""
+        for variant in self.offering.variants:
+            if variant.id == variant_id:
+                return variant
+        if not self.offering.variants:
+            raise NotFound
+        return self.offering.variants[0]
+
+
+def offering_seen(slug: str) -> OfferingSeen:
+    """One statement. Raises NotFound unless it is published and can be bought."""
+    row = (
+        db.session.execute(
+            select(Offering, TutorProfile, CancellationPolicy)
+            .outerjoin(
+                TutorProfile,
+                and_(
+                    TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id
+                ),
+            )
+            .outerjoin(
+                CancellationPolicy,
+                and_(CancellationPolicy.is_default, CancellationPolicy.tenant_id == Offering.tenant_id),
+            )
+            .where(Offering.slug == slug, Offering.status == PUBLISHED)
+            .options(
+                joinedload(Offering.variants.and_(Variant.is_active)),
+                joinedload(Offering.tutor),
+                joinedload(Offering.subject),
+                joinedload(Offering.policy),
+                joinedload(Offering.tax_rate),
+                raiseload("*"),
+            )
+        )
+        .unique()
+        .one_or_none()
+    )
+    if row is None or not row[0].variants:
+        raise NotFound
+    return OfferingSeen(*row)
+
+
+def session_of(offering_id: int, code: str) -> int:
+    """The lesson of a group class's date. Raises NotFound."""
+    found = db.session.scalar(select(Lesson.id).where(Lesson.offering_id == offering_id, Lesson.code == code))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def slots_to_move(seat: Seat, *, since: dt.datetime, until: dt.datetime) -> list[Slot]:
+    """When a booked lesson could begin instead: free for its tutor and its student, who are in nobody's way
+    with this lesson itself. Also where the offering is not sold any more."""
+    lesson, since = seat.lesson, max(since, clock.now())
+    if until <= since:
+        return []
+    table = without_lesson(timetable(lesson.tutor_id, since=since, until=until), lesson, since, until)
+    found = table.slots(lesson.ends_at - lesson.starts_at, since, until)
+    theirs = _busy(seat.student_id, lesson.id, since, until) if seat.student_id is not None else []
+    free = policies.first_free(found, theirs, len(found))
+    return [slot for slot in free if slot.starts_at != lesson.starts_at]
+
+
+def without_lesson(table: Timetable, lesson: Lesson, since: dt.datetime, until: dt.datetime) -> Timetable:
+    """The tutor's timetable as if this lesson were not."""
+    if table.schedule is None or table.is_suspended:
+        return table
+    return replace(table, busy=tuple(_busy(lesson.tutor_id, lesson.id, since, until)))
+
+
+def _busy(person_id: int, lesson_id: int, since: dt.datetime, until: dt.datetime) -> list[Interval]:
+    rows = db.session.scalars(
+        select(Occupation.during).where(
+            Occupation.resource_kind.in_(PEOPLE),
+            Occupation.resource_id == person_id,
+            Occupation.lesson_id != lesson_id,
+            Occupation.during.overlaps(Range(since - _DAY, until + _BEYOND)),
+            or_(Occupation.expires_at.is_(None), Occupation.expires_at > clock.now()),
+        )
+    )
+    return policies.merged(
+        Interval(during.lower.astimezone(dt.UTC), during.upper.astimezone(dt.UTC))
+        for during in rows
+        if during.lower is not None and during.upper is not None
+    )
+
+
+def group_variants_of(tutor_id: int) -> Sequence[Variant]:
+    """The variants of a tutor's group classes, to which dates can be given, also unpublished."""
+    return db.session.scalars(
+        select(Variant)
+        .join(Offering, and_(Offering.id == Variant.offering_id, Offering.tenant_id == Variant.tenant_id))
+        .where(
+            Offering.tutor_id == tutor_id,
+            Offering.kind == GROUP,
+            Offering.status != ARCHIVED,
+            Variant.is_active,
+        )
+        .order_by(Offering.title, Offering.id, Variant.position, Variant.id)
+        .options(joinedload(Variant.offering))
+    ).all()
+
+
+def orders_of_lines(line_ids: Sequence[int]) -> dict[int, Order]:
+    """By line, the order it belongs to."""
+    if not line_ids:
+        return {}
+    rows = db.session.execute(
+        select(OrderLine.id, Order)
+        .join(Order, and_(Order.id == OrderLine.order_id, Order.tenant_id == OrderLine.tenant_id))
+        .where(OrderLine.id.in_(line_ids))
+    )
+    return dict(rows.tuples().all())
+
+
+def unmarked_of_tutor(tutor_id: int) -> Sequence[Lesson]:
+    """Lessons that are over and in which somebody's coming is not marked yet, the oldest first."""
+    waiting = select(Seat.id).where(
+        Seat.lesson_id == Lesson.id, Seat.tenant_id == Lesson.tenant_id, Seat.status == BOOKED
+    )
+    return db.session.scalars(
+        select(Lesson)
+        .where(
+            Lesson.tutor_id == tutor_id,
+            Lesson.status == SCHEDULED,
+            Lesson.ends_at <= clock.now(),
+            waiting.exists(),
+        )
+        .order_by(Lesson.starts_at, Lesson.id)
+        .limit(100)
+        .options(joinedload(Lesson.offering), joinedload(Lesson.variant), _seats())
+    ).all()
+
+
+def next_of_tutor(tutor_id: int, *, limit: int = 50) -> Sequence[Lesson]:
+    """What a tutor teaches from now on, what is going on included."""
+    return db.session.scalars(
+        select(Lesson)
+        .where(Lesson.tutor_id == tutor_id, Lesson.status == SCHEDULED, Lesson.ends_at > clock.now())
+        .order_by(Lesson.starts_at, Lesson.id)
+        .limit(limit)
+        .options(joinedload(Lesson.offering), joinedload(Lesson.variant), _seats())
+    ).all()
+
+
+def past_of_tutor(tutor_id: int, *, limit: int = 20) -> Sequence[Lesson]:
+    """What a tutor taught, or what was called off, the latest first."""
+    over = or_(
+        Lesson.status.in_((DONE, CANCELLED)), and_(Lesson.status == SCHEDULED, Lesson.ends_at <= clock.now())
+    )
+    return db.session.scalars(
+        select(Lesson)
+        .where(Lesson.tutor_id == tutor_id, over)
+        .order_by(Lesson.starts_at.desc(), Lesson.id.desc())
+        .limit(limit)
+        .options(joinedload(Lesson.offering), joinedload(Lesson.variant), _seats())
+    ).all()
+
+
+def _seats() -> ExecutableOption:
+    return selectinload(Lesson.seats).joinedload(Seat.student)

@@ -1,0 +1,250 @@
+"""What of a tutor's time can be booked: three statements, however long the stretch."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import joinedload, selectinload
+
+from app.core import clock, scope
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.booking import policies
+from app.domains.booking.models import (
+    STUDENT,
+    TUTOR,
+    AvailabilityOverride,
+    AvailabilityRule,
+    AvailabilitySchedule,
+    Occupation,
+)
+from app.domains.booking.policies import Interval, Slot
+from app.domains.catalog.models import ONE_TO_ONE, PUBLISHED, TRIAL, Offering, Variant
+from app.domains.tenancy.models import ACTIVE, Tenant
+
+_DAY = dt.timedelta(days=1)
+_BEYOND = 3 * _DAY  # a lesson takes up to a day, and days are counted in the tutor's zone
+PEOPLE = (TUTOR, STUDENT)
+BY_SLOT = frozenset({ONE_TO_ONE, TRIAL})
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """A tutor's terms, working hours and what is taken, around some stretch of time."""
+
+    schedule: AvailabilitySchedule | None
+    open_time: tuple[Interval, ...]
+    busy: tuple[Interval, ...]
+    is_suspended: bool
+
+    def slots(self, duration: dt.timedelta, since: dt.datetime, until: dt.datetime) -> list[Slot]:
+        if self.schedule is None or self.is_suspended:
+            return []
+        return policies.free_slots(
+            self.open_time,
+            self.busy,
+            duration=duration,
+            terms=self.schedule,
+            since=since,
+            until=until,
+            now=clock.now(),
+        )
+
+    def why_not(self, starts_at: dt.datetime, duration: dt.timedelta) -> str | None:
+        """Apart from what is taken."""
+        if self.is_suspended:
+            return "suspended"
+        if self.schedule is None:
+            return "past" if starts_at < clock.now() else "outside_hours"
+        return policies.why_not(
+            self.open_time, starts_at=starts_at, duration=duration, terms=self.schedule, now=clock.now()
+        )
+
+    def is_taken(self, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
+        wanted = policies.with_buffers(starts_at, ends_at, self.schedule)
+        return any(interval.overlaps(wanted) for interval in self.busy)
+
+
+def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timetable:
+    """Everything that decides whether a lesson can begin from `since` to `until`."""
+    suspended = select(Tenant.status != ACTIVE).where(Tenant.id == scope.tenant_id()).scalar_subquery()
+    found = db.session.execute(
+        select(AvailabilitySchedule, AvailabilityRule, suspended)
+        .outerjoin(
+            AvailabilityRule,
+            and_(
+                AvailabilityRule.schedule_id == AvailabilitySchedule.id,
+                AvailabilityRule.tenant_id == AvailabilitySchedule.tenant_id,
+            ),
+        )
+        .where(AvailabilitySchedule.tutor_id == tutor_id)
+        .order_by(AvailabilityRule.weekday, AvailabilityRule.starts_minute)
+        .execution_options(populate_existing=True)
+    ).all()
+    if not found:
+        return Timetable(None, (), (), is_suspended=False)
+    schedule, _rule, is_suspended = found[0]
+    if until <= since or is_suspended:
+        return Timetable(schedule, (), (), is_suspended=bool(is_suspended))
+    zone = ZoneInfo(schedule.timezone)
+    first, last = (since - _DAY).astimezone(zone).date(), (until + _BEYOND).astimezone(zone).date()
+    overrides = db.session.scalars(
+        select(AvailabilityOverride).where(
+            AvailabilityOverride.schedule_id == schedule.id, AvailabilityOverride.on_date.between(first, last)
+        )
+    ).all()
+    rules = [rule for _schedule, rule, _suspended in found if rule is not None]
+    open_time = policies.expand_availability(rules, overrides, schedule.timezone, first, last)
+    busy = busy_people([tutor_id], since=since - _DAY, until=until + _BEYOND)
+    return Timetable(schedule, tuple(open_time), tuple(busy), is_suspended=False)
+
+
+def slots(offering: Offering, variant: Variant, *, since: dt.datetime, until: dt.datetime) -> list[Slot]:
+    """When a lesson of this offering can begin, from `since` to before `until`, in order. Nothing for what is
+    not sold by the slot (group classes, recorded courses) or not at all."""
+    if why_not_sold(offering, variant) is not None:
+        return []
+    return _slots_of_tutor(offering.tutor_id, _duration(variant), since, until)
+
+
+def _slots_of_tutor(
+    tutor_id: int, duration: dt.timedelta, since: dt.datetime, until: dt.datetime
+) -> list[Slot]:
+    since, until = max(since, clock.now()), min(until, clock.now() + 367 * _DAY)
+    return timetable(tutor_id, since=since, until=until).slots(duration, since, until)
+
+
+def why_not_sold(offering: Offering, variant: Variant) -> str | None:
+    """not_published, by_date (a group class or a course has no slots), or None."""
+    if offering.status != PUBLISHED or not variant.is_active or variant.offering_id != offering.id:
+        return "not_published"
+    return None if offering.kind in BY_SLOT else "by_date"
+
+
+def why_not_offered(offering: Offering, variant: Variant, starts_at: dt.datetime) -> str | None:
+    """Why nobody can book this time, in the words of `NotOffered`, or `taken`; None where it is free."""
+    why = why_not_sold(offering, variant)
+    if why is not None:
+        return why
+    why = policies.why_out_of_sight(starts_at, clock.now())
+    if why is not None:
+        return why
+    starts_at, duration = starts_at.astimezone(dt.UTC), _duration(variant)
+    found = timetable(offering.tutor_id, since=starts_at, until=starts_at + duration)
+    why = found.why_not(starts_at, duration)
+    if why is None and found.is_taken(starts_at, starts_at + duration):
+        return "taken"
+    return why
+
+
+def alternatives(
+    tutor_id: int,
+    duration: dt.timedelta,
+    *,
+    after: dt.datetime,
+    student_id: int | None = None,
+    count: int = 5,
+    days: int = 14,
+) -> list[str]:
+    """The next free starts as ISO 8601 in UTC, free for the student too; what `SlotTaken` carries."""
+    until = after + days * _DAY
+    found = _slots_of_tutor(tutor_id, duration, after, until)
+    busy = busy_people([student_id], since=after - _DAY, until=until + _BEYOND) if student_id else []
+    return [slot.starts_at.isoformat() for slot in policies.first_free(found, busy, count)]
+
+
+def _duration(variant: Variant) -> dt.timedelta:
+    return dt.timedelta(minutes=variant.duration_minutes)
+
+
+# -- Occupation --------------------------------------------------------------------------------------------
+
+
+def busy_people(
+    person_ids: Sequence[int | None], *, since: dt.datetime, until: dt.datetime
+) -> list[Interval]:
+    """Where these people are, teaching or learning; holds that ran out don't count."""
+    rows = db.session.execute(
+        select(Occupation.during).where(
+            Occupation.resource_kind.in_(PEOPLE),
+            Occupation.resource_id.in_([person_id for person_id in person_ids if person_id is not None]),
+            Occupation.during.overlaps(Range(since, until)),
+            _in_force(),
+        )
+    )
+    return policies.merged(
+        Interval(row.during.lower.astimezone(dt.UTC), row.during.upper.astimezone(dt.UTC)) for row in rows
+    )
+
+
+def is_free(wanted: Iterable[tuple[int, Interval]]) -> bool:
+    """Whether each of these people is free for their stretch, whatever they do in it."""
+    where = [
+        and_(
+            Occupation.resource_id == person_id,
+            Occupation.during.overlaps(Range(span.starts_at, span.ends_at)),
+        )
+        for person_id, span in wanted
+    ]
+    taken = select(Occupation.id).where(Occupation.resource_kind.in_(PEOPLE), or_(*where), _in_force())
+    return db.session.scalar(taken.limit(1)) is None
+
+
+def _in_force() -> ColumnElement[bool]:
+    return or_(Occupation.expires_at.is_(None), Occupation.expires_at > clock.now())
+
+
+# -- Schedules ---------------------------------------------------------------------------------------------
+
+
+def schedule_of(tutor_id: int) -> AvailabilitySchedule | None:
+    """With its rules and overrides."""
+    return db.session.scalars(
+        select(AvailabilitySchedule)
+        .where(AvailabilitySchedule.tutor_id == tutor_id)
+        .options(
+            joinedload(AvailabilitySchedule.tutor),
+            selectinload(AvailabilitySchedule.rules),
+            selectinload(AvailabilitySchedule.overrides),
+        )
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def terms_of(tutor_id: int) -> AvailabilitySchedule | None:
+    """Without rules and overrides."""
+    return db.session.scalars(
+        select(AvailabilitySchedule).where(AvailabilitySchedule.tutor_id == tutor_id)
+    ).one_or_none()
+
+
+def schedule_for_update(schedule_id: int) -> AvailabilitySchedule:
+    """The locked row, as it is now. Raises NotFound."""
+    found = db.session.scalars(
+        select(AvailabilitySchedule)
+        .where(AvailabilitySchedule.id == schedule_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def rules_of(schedule_id: int) -> Sequence[AvailabilityRule]:
+    return db.session.scalars(
+        select(AvailabilityRule).where(AvailabilityRule.schedule_id == schedule_id)
+    ).all()
+
+
+def overrides_of(schedule_id: int, on_date: dt.date) -> Sequence[AvailabilityOverride]:
+    return db.session.scalars(
+        select(AvailabilityOverride).where(
+            AvailabilityOverride.schedule_id == schedule_id, AvailabilityOverride.on_date == on_date
+        )
+    ).all()

@@ -1,0 +1,181 @@
+"""Nobody is in two places at once: people are locked, what ran out is cleared, what is free is taken.
+
+The exclusion constraint would refuse by itself, but contenders would wait for each other and deadlock;
+under the locks there is one at a time, and it sees what the one before did.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flask_babel import LazyString
+from sqlalchemy import and_, delete, or_, update
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.exc import IntegrityError
+
+from app.core import clock
+from app.core.audit import note
+from app.core.db import db
+from app.core.errors import Conflict
+from app.core.events import announce
+from app.core.states import move_to
+from app.domains.booking import events, policies, queries
+from app.domains.booking.errors import SlotTaken
+from app.domains.booking.models import HELD, LAPSED, STUDENT, TUTOR, Lesson, Occupation, Seat
+from app.domains.booking.policies import Interval
+from app.domains.catalog.models import GROUP
+
+_EXCLUSION = "ex_occupation_one_place"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Somebody's time for a lesson: a tutor's with buffers, a student's for a seat."""
+
+    kind: str
+    person_id: int
+    span: Interval
+    seat_id: int | None = None
+
+
+def is_group(lesson: Lesson) -> bool:
+    return lesson.offering.kind == GROUP
+
+
+def lock_seat(seat: Seat, *, people: Iterable[int] = ()) -> tuple[Seat, Lesson]:
+    """The seat and its lesson as they are now, with everybody's time locked: tutor, student and `people`.
+    Raises Conflict where the seat changed hands or dates while we waited."""
+    place = queries.place_of_seat(seat.id)
+    locked = {place.tutor_id, place.student_id, *people}
+    queries.lock_people(locked)
+    lesson = queries.lesson_for_update(place.lesson_id)
+    seat = queries.seat_for_update(seat.id)
+    if seat.lesson_id != lesson.id or seat.student_id not in {None, *locked}:
+        raise Conflict
+    return seat, lesson
+
+
+def claims_of(lesson: Lesson, *, student_id: int | None, seat_id: int | None) -> list[Claim]:
+    """What a seat needs: its student's time, and the tutor's where the lesson is this seat's alone."""
+    span = Interval(lesson.starts_at, lesson.ends_at)
+    wanted = [] if is_group(lesson) else [tutor_claim(lesson)]
+    if student_id is not None:
+        wanted.append(Claim(STUDENT, student_id, span, seat_id))
+    return wanted
+
+
+def tutor_claim(lesson: Lesson) -> Claim:
+    """With the buffers that the tutor wants now."""
+    terms = queries.terms_of(lesson.tutor_id)
+    return Claim(TUTOR, lesson.tutor_id, policies.with_buffers(lesson.starts_at, lesson.ends_at, terms))
+
+
+def occupy(lesson: Lesson, claims: Sequence[Claim], *, expires_at: dt.datetime | None) -> bool:
+    """Take these people's time, until `expires_at` or for good; False where somebody is somewhere else. They
+    are locked, and the lesson is in the database."""
+    wanted = [(claim.person_id, claim.span) for claim in claims]
+    if not wanted:
+        return True
+    clear_expired(wanted)
+    if not _fits(wanted) or not queries.is_free(wanted):
+        return False
+    rows = [
+        Occupation(
+            resource_kind=claim.kind,
+            resource_id=claim.person_id,
+            during=Range(claim.span.starts_at, claim.span.ends_at),
+            expires_at=expires_at,
+            lesson_id=lesson.id,
+            seat_id=claim.seat_id,
+        )
+        for claim in claims
+    ]
+    try:
+        with db.session.begin_nested():
+            db.session.add_all(rows)
+    except IntegrityError as error:
+        # Somebody wrote past the locks; the constraint has the last word.
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != _EXCLUSION:
+            raise
+        return False
+    return True
+
+
+def _fits(wanted: Sequence[tuple[int, Interval]]) -> bool:
+    """Whether they don't overlap among themselves: a tutor is not their own student."""
+    return len({person_id for person_id, _span in wanted}) == len(wanted)
+
+
+def clear_expired(wanted: Sequence[tuple[int, Interval]]) -> None:
+    """Lapse the holds that ran out and are in the way, so that nothing goes on saying that they hold."""
+    lesson_ids = queries.expired_lessons(wanted)
+    if not lesson_ids:
+        return
+    lessons = {lesson.id: lesson for lesson in queries.lessons_for_update(lesson_ids)}
+    for seat in queries.seats_for_update(lesson_ids, [HELD]):
+        if is_expired(seat):
+            lapse(seat, lessons[seat.lesson_id])
+    db.session.execute(
+        delete(Occupation).where(Occupation.lesson_id.in_(lesson_ids), Occupation.expires_at <= clock.now())
+    )
+
+
+def is_expired(seat: Seat) -> bool:
+    """Its last moment is over: at `expires_at` others may have it."""
+    return seat.expires_at is not None and seat.expires_at <= clock.now()
+
+
+def lapse(seat: Seat, lesson: Lesson) -> None:
+    """A hold ran out. Both are locked."""
+    end_hold(seat, lesson, LAPSED, "lapsed")
+
+
+def end_hold(seat: Seat, lesson: Lesson, state: str, verb: str) -> None:
+    """The place is free again; a lesson that was made for this hold goes with it."""
+    move_to(seat, state)
+    note(seat, verb)
+    lesson.taken -= 1
+    if lesson.status == HELD:
+        move_to(lesson, LAPSED)
+    vacate(seat, lesson)
+    announce(events.SeatReleased(tenant_id=seat.tenant_id, seat_id=seat.id))
+
+
+def vacate(seat: Seat, lesson: Lesson) -> None:
+    """Give up what a seat takes of people's time: the student's, and the tutor's where nobody else comes."""
+    theirs = Occupation.seat_id == seat.id
+    if not is_group(lesson):
+        theirs = or_(theirs, Occupation.lesson_id == lesson.id)
+    db.session.execute(delete(Occupation).where(theirs))
+
+
+def vacate_student(seat: Seat) -> None:
+    """Only the student's; the tutor's time stays held."""
+    db.session.execute(delete(Occupation).where(Occupation.seat_id == seat.id))
+
+
+def vacate_lesson(lesson: Lesson) -> None:
+    db.session.execute(delete(Occupation).where(Occupation.lesson_id == lesson.id))
+
+
+def prolong(seat: Seat, lesson: Lesson, *, expires_at: dt.datetime | None) -> None:
+    """What the seat takes stays taken until then, or for good. A group class's own row stays as it is."""
+    theirs = Occupation.seat_id == seat.id
+    if not is_group(lesson):
+        theirs = or_(theirs, and_(Occupation.lesson_id == lesson.id, Occupation.seat_id.is_(None)))
+    db.session.execute(update(Occupation).where(theirs).values(expires_at=expires_at))
+
+
+def slot_taken(
+    lesson_tutor_id: int,
+    duration: dt.timedelta,
+    *,
+    after: dt.datetime,
+    student_id: int | None = None,
+    message: LazyString | None = None,
+) -> SlotTaken:
+    """The refusal, with the next free times."""
+    found = queries.alternatives(lesson_tutor_id, duration, after=after, student_id=student_id)
+    return SlotTaken(message, alternatives=found)
