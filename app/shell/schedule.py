@@ -47,7 +47,7 @@ TABLE = (
     Recurring("forget throttle windows", throttle.forget_old, dt.timedelta(hours=1)),
     Recurring("lapse holds", booking.lapse_holds, dt.timedelta(minutes=1), business_time=True),
     Recurring("finish lessons", booking.finish_lessons, dt.timedelta(minutes=10), business_time=True),
-    Recurring("close expired orders", payments.expire_orders, dt.timedelta(minutes=1), business_time=True),
+    Recurring("close expired orders", payments.expire_orders, dt.timedelta(seconds=15), business_time=True),
     Recurring("ask for unknown payments", payments.resolve_unknown, dt.timedelta(seconds=30)),
     Recurring(
         "remind of unread messages", messaging.remind_unread, dt.timedelta(minutes=5), business_time=True

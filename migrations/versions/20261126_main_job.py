@@ -802,6 +802,13 @@ def payments() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_refund_tenant_id_id"),
         sa.UniqueConstraint("tenant_id", "provider_ref", name=op.f("uq_refund_tenant_id_provider_ref")),
     )
+    op.create_index(
+        "ix_refund_open",
+        "refund",
+        ["tenant_id", "changed_at"],
+        unique=False,
+        postgresql_where="status IN ('requested', 'submitted')",
+    )
     op.create_index("ix_refund_tenant_id_line_id", "refund", ["tenant_id", "line_id"], unique=False)
     op.create_index("ix_refund_tenant_id_payment_id", "refund", ["tenant_id", "payment_id"], unique=False)
     op.create_table(

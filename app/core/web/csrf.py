@@ -50,8 +50,9 @@ def check() -> None:
 
 
 def is_exempt() -> bool:
-    """The token API proves itself by what it is sent; all other API calls by a bearer token."""
-    return request.path.startswith("/api/")
+    """The token API proves itself by what it is sent, all other API calls by a bearer token, webhooks by their
+    signature."""
+    return request.path.startswith(("/api/", "/webhooks/"))
 
 
 def is_same_origin() -> bool:

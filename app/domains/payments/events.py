@@ -8,7 +8,8 @@ from app.core.events import Event
 @dataclass(frozen=True)
 class OrderPaid(Event):
     """Its money is here (or nothing was to be paid). NOW: whoever fulfils its lines does so in the same
-    transaction; for an order whose time had run out they try to get the thing again, or give the money back."""
+    transaction; of an order whose time had run out they try to get the thing again, or give the money back.
+    """
 
     order_id: int
     was_expired: bool
@@ -20,8 +21,15 @@ class OrderExpired(Event):
 
 
 @dataclass(frozen=True)
+class OrderCancelled(Event):
+    """Given up before it was paid."""
+
+    order_id: int
+
+
+@dataclass(frozen=True)
 class ProviderEventStored(Event):
-    """A webhook lies in the table. `tenant_id` is None: it is the platform's until it is known whose it is."""
+    """A webhook lies in the table. `tenant_id` is None: it is not known yet whose it is."""
 
     provider_event_id: int
 

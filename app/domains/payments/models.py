@@ -312,6 +312,12 @@ class Refund(TenantOwned, Timestamped, Model):
             CheckConstraint("amount_minor > 0", name="amount_minor"),
             Index("ix_refund_tenant_id_payment_id", "tenant_id", "payment_id"),
             Index("ix_refund_tenant_id_line_id", "tenant_id", "line_id"),
+            Index(
+                "ix_refund_open",
+                "tenant_id",
+                "changed_at",
+                postgresql_where="status IN ('requested', 'submitted')",
+            ),
         )
 
     @property

@@ -1,0 +1,135 @@
+"""`/api/v1/orders/<code>`: a payer's app looks at its order and pays it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, jsonify, request, url_for
+
+from app.core import clock, idempotency, scope
+from app.core.errors import Invalid, NotFound
+from app.core.money import Money
+from app.core.transaction import transaction
+from app.core.viewer import Viewer
+from app.core.web.site import site
+from app.core.web.viewing import on_tenant, signed_in
+from app.domains.payments import jobs, policies, queries, service
+from app.domains.payments.models import Order
+from app.domains.payments.service.receipts import title_of
+
+bp = Blueprint("payments_api", __name__)
+
+MAX_KEY = 200
+
+
+class _NotYet(Exception):
+    """The request was not done before."""
+
+
+@bp.get("/api/v1/orders/<code>")
+def order(code: str) -> Any:
+    """An order of the caller's with its lines and documents. Amounts are in minor units."""
+    found = _order_of(signed_in(), code)
+    return jsonify(_json(found))
+
+
+@bp.post("/api/v1/orders/<code>/pay")
+def pay(code: str) -> Any:
+    """Start paying: where the payer goes on (`checkout_url`), or what the provider's form in the app needs
+    (`client_secret`, `publishable_key`). Again it is the same payment; with the same `Idempotency-Key` also
+    the same answer."""
+    who = signed_in()
+    order_id = _order_of(who, code).id
+    answer, replayed = _once(who, lambda: _started(order_id))
+    response = jsonify(answer)
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _order_of(who: Viewer, code: str) -> Order:
+    on_tenant()
+    found = queries.order_by_code(code)
+    if not policies.belongs_to(found, person_id=who.person_id, actors={f"u:{who.user_id}"}):
+        raise NotFound
+    return found
+
+
+def _started(order_id: int) -> dict[str, Any]:
+    order = queries.order(order_id)
+    if not order.total_minor:
+        with transaction():
+            service.pay_free(order)
+        return {"state": "paid"}
+    scope.release()
+    payment = jobs.start_payment(order_id)
+    back = f"{site().url}{url_for('orders.show', code=order.code)}"
+    checkout = jobs.checkout_of(payment, return_url=back)
+    if checkout.url is not None:
+        return {"checkout_url": checkout.url}
+    return {"client_secret": checkout.client_secret, "publishable_key": checkout.publishable_key}
+
+
+def _once(who: Viewer, work: Any) -> tuple[dict[str, Any], bool]:
+    """The work calls the provider, so it can't share the stored answer's transaction: look first, keep it
+    afterwards. Two at the same time do the same, which is one payment."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return work(), False
+    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise Invalid(field="Idempotency-Key")
+    try:
+        return _kept(who, key, _not_yet)
+    except _NotYet:
+        done = work()
+    return _kept(who, key, lambda: (200, done))
+
+
+def _kept(who: Viewer, key: str, work: Any) -> tuple[dict[str, Any], bool]:
+    with transaction():
+        (_status, answer), replayed = idempotency.once(
+            actor=f"u:{who.user_id}",
+            route=f"{request.method} {request.path}"[:200],
+            key=key,
+            body=request.get_data(),
+            work=work,
+        )
+    return answer, replayed
+
+
+def _not_yet() -> idempotency.Answer:
+    raise _NotYet
+
+
+def _json(order: Order) -> dict[str, Any]:
+    receipts = queries.receipts_of([order.id])[order.id]
+    return {
+        "code": order.code,
+        "state": policies.state_of(order, clock.now()),
+        "currency": order.currency,
+        "total_minor": order.total_minor,
+        "total": str(Money(order.total_minor, order.currency)),
+        "placed_at": order.placed_at.isoformat(),
+        "expires_at": order.expires_at.isoformat(),
+        "paid_at": order.paid_at.isoformat() if order.paid_at else None,
+        "lines": [
+            {
+                "description": line.description,
+                "quantity": line.quantity,
+                "gross_minor": line.gross_minor,
+                "net_minor": line.net_minor,
+                "tax_minor": line.tax_minor,
+                "tax_rate_bp": line.tax_rate_bp,
+                "refunded_minor": line.refunded_minor,
+            }
+            for line in order.lines
+        ],
+        "receipts": [
+            {
+                "kind": receipt.kind,
+                "label": title_of(receipt),
+                "url": f"{site().url}{url_for('documents.receipt', code=receipt.code)}",
+            }
+            for receipt in receipts
+        ],
+    }

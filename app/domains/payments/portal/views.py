@@ -1,0 +1,179 @@
+"""An order as its pages print it: words and amounts, worked out beforehand."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import url_for
+from flask_babel import format_decimal, get_locale
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from app.core import clock
+from app.core.money import Money
+from app.core.web.pages import ActionLink, Text
+from app.domains.payments import policies
+from app.domains.payments.models import CANCELLED, EXPIRED, PAID, Order, Receipt
+from app.domains.payments.service.receipts import title_of
+
+
+@dataclass(frozen=True)
+class LineView:
+    description: str
+    quantity: str
+    unit: str
+    gross: str
+    refunded: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an order stands: a word for machines, and for people a tone, a title and what it means."""
+
+    state: str
+    tone: str
+    icon: str
+    title: Text
+    text: Text
+
+
+STANDINGS: Mapping[str, Standing] = {
+    standing.state: standing
+    for standing in (
+        Standing(policies.PAYABLE, "info", "credit-card", _l("Not paid yet"), _l("Pay to make it yours.")),
+        Standing(
+            policies.WAITING,
+            "info",
+            "clock",
+            _l("Waiting for the payment"),
+            _l("As soon as the payment service tells us that you have paid, it says so here."),
+        ),
+        Standing(
+            policies.DECLINED,
+            "warning",
+            "alert-triangle",
+            _l("The payment was declined"),
+            _l("Nothing was charged. Try again, or take another card."),
+        ),
+        Standing(
+            policies.LATE,
+            "info",
+            "clock",
+            _l("The time to pay is over"),
+            _l(
+                "If you have paid all the same, we will soon know: then it is yours, or you get all of your"
+                " money back by itself."
+            ),
+        ),
+        Standing(PAID, "success", "circle-check", _l("Paid"), _l("Thank you! It is yours now.")),
+        Standing(
+            policies.PARTLY_REFUNDED,
+            "success",
+            "circle-check",
+            _l("Paid, and refunded in part"),
+            _l("Refunds reach your card within some days."),
+        ),
+        Standing(
+            policies.REFUNDED,
+            "info",
+            "refresh",
+            _l("Refunded"),
+            _l("All of your money is on its way back; it reaches your card within some days."),
+        ),
+        Standing(
+            EXPIRED,
+            "warning",
+            "clock",
+            _l("The time to pay is over"),
+            _l("Nothing was charged, and what you had chosen is free again. You can choose anew."),
+        ),
+        Standing(CANCELLED, "secondary", "circle-x", _l("Given up"), _l("Nothing was charged.")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class OrderView:
+    code: str
+    url: str
+    lines: Sequence[LineView]
+    taxes: Sequence[tuple[str, str]]
+    total: str
+    refunded: str
+    placed_at: dt.datetime
+    expires_at: dt.datetime
+    seconds_left: int
+    standing: Standing
+    receipts: Sequence[ActionLink]
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.standing.state in {policies.WAITING, policies.LATE}
+
+    @property
+    def is_paid(self) -> bool:
+        return self.standing.state in {PAID, policies.REFUNDED, policies.PARTLY_REFUNDED}
+
+    @property
+    def may_pay(self) -> bool:
+        return self.standing.state in {policies.PAYABLE, policies.WAITING, policies.DECLINED}
+
+
+def words(amount: Money) -> str:
+    return amount.format(get_locale() or "en")
+
+
+def view_of(order: Order, receipts: Sequence[Receipt] = ()) -> OrderView:
+    """An order that was read with its lines and payments."""
+
+    def amount(minor: int) -> str:
+        return words(Money(minor, order.currency))
+
+    refunded = sum(line.refunded_minor for line in order.lines)
+    return OrderView(
+        code=order.code,
+        url=url_for("orders.show", code=order.code),
+        lines=[
+            LineView(
+                line.description,
+                format_decimal(line.quantity),
+                amount(line.unit_minor) if line.quantity > 1 else "",
+                amount(line.gross_minor),
+                amount(line.refunded_minor) if line.refunded_minor else "",
+            )
+            for line in order.lines
+        ],
+        taxes=_taxes(order),
+        total=words(order.total),
+        refunded=amount(refunded) if refunded else "",
+        placed_at=order.placed_at,
+        expires_at=order.expires_at,
+        seconds_left=max(0, int((order.expires_at - clock.now()).total_seconds())),
+        standing=STANDINGS[policies.state_of(order, clock.now())],
+        receipts=[
+            ActionLink(
+                receipt.kind,
+                title_of(receipt),
+                url_for("documents.receipt", code=receipt.code),
+                "file-text",
+            )
+            for receipt in receipts
+        ],
+    )
+
+
+def _taxes(order: Order) -> list[tuple[str, str]]:
+    """How much of each tax there is in the total."""
+    found: dict[int, int] = {}
+    for line in order.lines:
+        if line.tax_minor:
+            found[line.tax_rate_bp] = found.get(line.tax_rate_bp, 0) + line.tax_minor
+    return [
+        (
+            _("Includes %(rate)s %% tax", rate=format_decimal(rate / 100)),
+            words(Money(minor, order.currency)),
+        )
+        for rate, minor in sorted(found.items())
+    ]

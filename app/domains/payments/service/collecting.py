@@ -1,0 +1,171 @@
+"""Payments: opened for an order, and moved by what the provider says, forwards only.
+
+What it says may come twice, late and in any order (an answer, a webhook, a look at it): whatever comes,
+the same end is reached, since each move asks what is true now.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import update
+
+from app.core import clock, ids, scope
+from app.core.db import db
+from app.core.events import announce
+from app.core.money import Money
+from app.core.states import move_to
+from app.domains.ledger import service as ledger
+from app.domains.ledger.models import CUSTOMER_FUNDS, PROCESSING_FEES, PROVIDER_BALANCE
+from app.domains.ledger.service import Line
+from app.domains.payments import events, policies, queries
+from app.domains.payments.errors import UnlikeOurs
+from app.domains.payments.models import (
+    CAPTURED,
+    CARD,
+    CREATED,
+    PAID,
+    UNKNOWN,
+    VOIDED,
+    Allocation,
+    Order,
+    Payment,
+)
+from app.domains.payments.service import receipts
+from app.domains.payments.service.orders import check_payable
+from app.providers.payments import ProviderPayment
+
+log = logging.getLogger(__name__)
+
+LONGEST_REASON = 60
+
+
+def open_payment(order: Order, *, provider: str) -> Payment:
+    """The payment that collects this order: the one under way, else a new one. Raises AlreadyPaid,
+    OrderClosed."""
+    order = queries.order_for_update(order.id)
+    check_payable(order)
+    under_way = queries.payment_under_way(order.id)
+    if under_way is not None and under_way.provider == provider:
+        return under_way
+    if under_way is not None:  # of a provider that is not in use any more
+        move_to(under_way, VOIDED)
+        db.session.flush()  # an order has one payment under way
+    payment = Payment(
+        order_id=order.id,
+        provider=provider,
+        code=ids.code(20),
+        status=CREATED,
+        currency=order.currency,
+        amount_minor=order.total_minor,
+        captured_minor=0,
+        refunded_minor=0,
+    )
+    db.session.add(payment)
+    db.session.flush()  # its id is what the caller goes on with
+    return payment
+
+
+def note_unknown(payment_id: int) -> None:
+    """The provider did not answer when it was asked to make this payment: there may be one."""
+    _order, payment = _locked(payment_id)
+    if payment.status == CREATED:
+        move_to(payment, UNKNOWN)
+    _note_asked(payment)
+
+
+def note_asked(payment_id: int) -> None:
+    """The provider is being asked for this payment."""
+    _note_asked(queries.payment_for_update(payment_id))
+
+
+def void_unmade(payment_id: int, *, why: str) -> None:
+    """The provider has no such payment, and there will be none: another try is another payment."""
+    _order, payment = _locked(payment_id)
+    if payment.provider_ref is None and payment.status in {CREATED, UNKNOWN}:
+        payment.failure_code = why[:LONGEST_REASON]
+        move_to(payment, VOIDED)
+
+
+def record_payment(payment_id: int, seen: ProviderPayment) -> Payment:
+    """Take over what the provider says of a payment now. When its money is here, the books, the lines, the
+    order and the receipt say so, and OrderPaid is announced. Raises UnlikeOurs."""
+    order, payment = _locked(payment_id)
+    _check_alike(payment, seen)
+    payment.provider_ref = seen.id
+    payment.client_secret = seen.client_secret or payment.client_secret
+    status = policies.status_of(seen)
+    if status in Payment.MOVES[payment.status]:
+        payment.failure_code = (seen.failure_code or "")[:LONGEST_REASON] or None
+        if status == CAPTURED:
+            _capture(order, payment, seen)
+        else:
+            move_to(payment, status)
+    if payment.status == CAPTURED:
+        _book_fee(order, payment, seen)
+    _note_asked(payment)
+    return payment
+
+
+def _locked(payment_id: int) -> tuple[Order, Payment]:
+    order = queries.order_for_update(queries.payment(payment_id).order_id)
+    return order, queries.payment_for_update(payment_id)
+
+
+def _check_alike(payment: Payment, seen: ProviderPayment) -> None:
+    alike = seen.currency == payment.currency and seen.amount_minor == payment.amount_minor
+    is_whole = seen.status != "succeeded" or seen.captured_minor == payment.amount_minor
+    if not alike or not is_whole or payment.provider_ref not in {None, seen.id}:
+        log.error("payment %s is not what the provider holds as %s", payment.id, seen.id)
+        raise UnlikeOurs
+
+
+def _capture(order: Order, payment: Payment, seen: ProviderPayment) -> None:
+    was_expired = not policies.is_payable(order, clock.now())
+    move_to(payment, CAPTURED)
+    payment.captured_minor = seen.captured_minor
+    payment.captured_at = order.paid_at = clock.now()
+    move_to(order, PAID)
+    ledger.post(
+        key=f"capture:{payment.id}",
+        kind="capture",
+        memo=order.code,
+        source=("payment", payment.id),
+        lines=[Line(PROVIDER_BALANCE, payment.amount), Line(CUSTOMER_FUNDS, -payment.amount)],
+    )
+    for line in queries.lines_of(order.id):
+        db.session.add(
+            Allocation(
+                line_id=line.id,
+                payment_id=payment.id,
+                source=CARD,
+                amount_minor=line.gross_minor,
+                refunded_minor=0,
+                currency=line.currency,
+            )
+        )
+    db.session.flush()  # who fulfils the lines may have to give the money back at once
+    announce(events.OrderPaid(scope.tenant_id(), order.id, was_expired=was_expired))
+    receipts.issue_receipt(order)  # last: the counter is everybody's
+
+
+def _book_fee(order: Order, payment: Payment, seen: ProviderPayment) -> None:
+    """Once it is known. One in another currency than the books' stays out of them."""
+    if payment.fee_minor is not None or seen.fee_minor is None or seen.fee_currency != payment.currency:
+        return
+    payment.fee_minor = seen.fee_minor
+    fee = Money(seen.fee_minor, payment.currency)
+    if fee.minor:
+        ledger.post(
+            key=f"fee:{payment.id}",
+            kind="fee",
+            memo=order.code,
+            source=("payment", payment.id),
+            lines=[Line(PROCESSING_FEES, fee), Line(PROVIDER_BALANCE, -fee)],
+        )
+
+
+def _note_asked(payment: Payment) -> None:
+    """Past the audit trail, which would fill with it."""
+    db.session.flush()  # what was decided is written, and audited, by itself
+    db.session.execute(update(Payment).where(Payment.id == payment.id).values(asked_at=clock.machine_now()))

@@ -1,0 +1,79 @@
+"""A provider's events: stored once, in the platform's scope, before anything is done with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core import audit, clock
+from app.core.db import db
+from app.core.events import announce
+from app.domains.payments import events, policies, queries
+from app.domains.payments.models import IGNORED, PROCESSED, RECEIVED, ProviderEvent
+from app.providers.payments import ProviderEvent as Seen
+
+# What nobody here needs to know of a payer, and what opens their payment.
+_LEFT_OUT = frozenset(
+    {
+        "client_secret",
+        "billing_details",
+        "payment_method_details",
+        "receipt_email",
+        "receipt_url",
+        "shipping",
+        "evidence",
+    }
+)
+
+
+def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
+    """Keep an event, and have it worked off; False where it was kept before. One that is about no payment is
+    kept and that is all."""
+    concerns_us = policies.concerns_us(event.type)
+    event_id = db.session.scalar(
+        insert(ProviderEvent)
+        .values(
+            provider=provider,
+            event_ref=event.id[:100],
+            type=event.type[:80],
+            object_ref=event.object_id[:100],
+            payment_ref=event.payment_id[:100] if event.payment_id else None,
+            payload=_storable(payload),
+            status=RECEIVED if concerns_us else IGNORED,
+            note=None if concerns_us else "not about a payment",
+            received_at=clock.machine_now(),
+        )
+        .on_conflict_do_nothing(index_elements=["provider", "event_ref"])
+        .returning(ProviderEvent.id)
+    )
+    if event_id is not None and concerns_us:
+        announce(events.ProviderEventStored(None, event_id))
+    return event_id is not None
+
+
+def settle(event_id: int, *, tenant_id: int | None, note: str = "") -> None:
+    """It was worked off, for this tenant; without one it was nobody's, and `note` says why."""
+    event = queries.provider_event_for_update(event_id)
+    event.status = IGNORED if tenant_id is None else PROCESSED
+    event.tenant_id, event.note = tenant_id, note[:500] or None
+    event.processed_at = clock.machine_now()
+
+
+def process_again(event: ProviderEvent) -> None:
+    """Have it worked off once more."""
+    event = queries.provider_event_for_update(event.id)
+    event.status, event.note, event.processed_at = RECEIVED, None, None
+    audit.record(db.session(), event, "tried again")
+    announce(events.ProviderEventStored(None, event.id))
+
+
+def _storable(value: Any) -> Any:
+    """JSON can spell NUL and halves of surrogate pairs; PostgreSQL takes neither."""
+    if isinstance(value, dict):
+        return {_storable(name): _storable(part) for name, part in value.items() if name not in _LEFT_OUT}
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\x00", "")
+    return value
