@@ -86,7 +86,7 @@ def manager_page(who: Viewer) -> HomePage:
         (
             _("Approve a first offering"),
             bool(n.offerings),
-            "/admin/offering-revisions/",
+            "/admin/proposals/",
             _("Your tutors write them; you see what changed and publish it."),
         ),
     ]
@@ -109,7 +109,7 @@ def _money(who: Viewer) -> list[Figure]:
         Figure(
             _("Sold in 30 days"),
             money(found.takings),
-            "/admin/orders/?status=paid",
+            "/admin/sales-orders/?status=paid",
             hint=_("less what was given back"),
             icon="coin",
         ),
@@ -132,7 +132,7 @@ def _to_do(who: Viewer, n: Any) -> list[Figure]:
             n.waiting_offerings,
             _("Offerings to review"),
             "offering_revision",
-            "/admin/offering-revisions/?status=submitted",
+            "/admin/proposals/?status=submitted",
             "eye",
         ),
         (n.unmarked, _("Lessons to mark"), "lesson", "/admin/lessons/?status=scheduled", "check"),

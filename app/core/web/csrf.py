@@ -50,8 +50,8 @@ def check() -> None:
 
 
 def is_exempt() -> bool:
-    """The token API proves itself by what it is sent, all other API calls by a bearer token, webhooks by their
-    signature."""
+    """The token API proves itself by what it is sent, all other API calls by a bearer token, webhooks by
+    their signature."""
     return request.path.startswith(("/api/", "/webhooks/"))
 
 
