@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
         product="WeMaster",
         text_direction=text_direction,
         portal_menu=portal_menu.portal_menu,
-        unread=portal_menu.unread,
+        unread_counts=portal_menu.unread_counts,
     )
     app.jinja_env.filters.update(
         localtime=lambda value: format_datetime(value, "medium"),

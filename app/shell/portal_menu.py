@@ -48,7 +48,7 @@ class Link:
     count: int = 0
 
 
-def unread(who: Viewer | None) -> dict[str, int]:
+def unread_counts(who: Viewer | None) -> dict[str, int]:
     """How much waits for this person: messages and notifications. One statement each, once per page."""
     if who is None or who.person_id is None:
         return {}
@@ -69,5 +69,5 @@ def portal_menu() -> list[Link]:
     teaches = TUTOR in roles and not roles & LEARNERS
     places = [place for place in PLACES if (not place.roles and not teaches) or (place.roles & roles)]
     here = max((p.url for p in places if request.path.startswith(p.url)), key=len, default="")
-    counts = unread(who) if roles else {}
+    counts = unread_counts(who) if roles else {}
     return [Link(p.label, p.url, p.icon, p.url == here, counts.get(p.counts, 0)) for p in places]

@@ -13,6 +13,10 @@ class SubjectTaken(AlreadyExists):
     code, message = "subject_taken", _l("There is a subject of this name already.")
 
 
+class ProfileExists(AlreadyExists):
+    code, message = "profile_exists", _l("This person has a profile already.")
+
+
 class NotReady(Invalid):
     """`data["missing"]` lists what is still needed before it can be submitted."""
 
@@ -29,3 +33,23 @@ class OfferingClosed(Conflict):
 
 class BadPrice(Invalid):
     code, message = "bad_price", _l("This is not a price that can be charged.")
+
+
+class UnderReview(Conflict):
+    code = "under_review"
+    message = _l("This is being reviewed. Take it back first, then it can be changed.")
+
+
+class OfferingArchived(Conflict):
+    code, message = "offering_archived", _l("This offering is archived; nothing of it changes any more.")
+
+
+class KindNotYet(Invalid):
+    code, message = "kind_not_yet", _l("This kind of offering can't be made yet.")
+
+
+class ChangedMeanwhile(Conflict):
+    """What is stored is not what the page showed."""
+
+    code = "changed_meanwhile"
+    message = _l("This was changed somewhere else in the meantime. Please look at it again.")

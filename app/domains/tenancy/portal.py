@@ -1,4 +1,4 @@
-"""Pages of the place itself: its first page, its theme, and the manager's brand page."""
+"""Pages of the place itself: its theme, and the manager's brand page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.core.errors import DomainError
 from app.core.transaction import transaction
 from app.core.web.csrf import keeps_text
 from app.core.web.forms import Form
-from app.core.web.pages import ActionLink, FormPage
+from app.core.web.pages import FormPage
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant, require, to_sign_in, viewer
 from app.domains.tenancy import policies, queries, service
@@ -20,24 +20,6 @@ from app.domains.tenancy.forms import BrandForm
 bp = Blueprint("tenancy", __name__, template_folder="templates")
 
 BRAND_READ, BRAND_WRITE = "brand.read", "brand.write"
-
-
-@bp.get("/")
-def welcome() -> Any:
-    """The first page of a host."""
-    if site().is_platform:
-        return redirect("/admin/") if viewer() else render_template("accounts/platform_welcome.html")
-    who = viewer()
-    links = []
-    if who is not None:
-        if who.rights:
-            links.append(ActionLink("admin", _("Run the company"), "/admin/", "settings"))
-        links.append(ActionLink("account", _("My account"), "/account/", "user"))
-        if not who.rights:
-            links.append(
-                ActionLink("language", _("Language and time zone"), "/account/#about-you", "language")
-            )
-    return render_template("accounts/welcome.html", links=links)
 
 
 @bp.get("/theme/<int:revision>.css")
