@@ -19,6 +19,7 @@ from app.core.db import db
 from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
+from app.domains.booking.portal import BLUEPRINTS as BOOKING
 from app.domains.catalog import api as catalog_api
 from app.domains.catalog.portal import BLUEPRINTS as CATALOG
 from app.domains.earnings import portal as earnings_portal
@@ -50,6 +51,7 @@ from config import Settings, load_settings
 
 log = logging.getLogger("wemaster.request")
 ROOT = Path(__file__).resolve().parents[2]
+APIS = (accounts_api, catalog_api, payments_api, messaging_api)
 
 
 class IdConverter(IntegerConverter):
@@ -194,6 +196,7 @@ def _requests(app: Flask, settings: Settings) -> None:
 
 def _surfaces(app: Flask) -> None:
     """Admin and API through FAB, then the pages of the domains, then errors."""
+    app.extensions["api_docs"] = APIS
     with app.app_context():
         builder = HouseBuilder(app)
         register(builder, app.extensions["admin"])
@@ -207,14 +210,12 @@ def _surfaces(app: Flask) -> None:
         *ACCOUNTS,
         *CATALOG,
         *PAYMENTS,
+        *BOOKING,
         ledger_portal.bp,
         earnings_portal.bp,
         notifications_portal.bp,
         messaging_portal.bp,
-        accounts_api.bp,
-        catalog_api.bp,
-        payments_api.bp,
-        messaging_api.bp,
+        *(api.bp for api in APIS),
         openapi.bp,
     ):
         app.register_blueprint(blueprint)

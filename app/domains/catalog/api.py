@@ -8,6 +8,22 @@ from flask import Blueprint, jsonify, request
 
 from app.core.ids import MAX_ID, row_id
 from app.core.money import Money
+from app.core.rights import TENANT
+from app.core.web.describing import (
+    ADDRESS,
+    TEXT,
+    WHOLE,
+    Json,
+    in_path,
+    list_of,
+    ok,
+    one_of,
+    operation,
+    or_null,
+    query,
+    record,
+    ref,
+)
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant
 from app.domains.catalog import policies, queries
@@ -20,8 +36,6 @@ bp = Blueprint("catalog_api", __name__)
 
 BASE = "/api/v1/catalog/offerings"
 ARGUMENTS = frozenset({"q", *FACETS, "price_from", "price_to", "sort", "page", "size"})
-
-Json = dict[str, Any]
 
 
 @bp.get(BASE)
@@ -117,87 +131,61 @@ def _money(amount: Money) -> Json:
 
 # -- As OpenAPI describes it -------------------------------------------------------------------------------
 
-_TEXT: Json = {"type": "string"}
-_WHOLE: Json = {"type": "integer"}
-_PROBLEM: Json = {"$ref": "#/components/responses/Problem"}
+SURFACES = frozenset({TENANT})
 
-
-def _of(members: Json) -> Json:
-    return {"type": "object", "properties": members, "required": sorted(members)}
-
-
-def _or_null(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _list_of(schema: Json) -> Json:
-    return {"type": "array", "items": schema}
-
-
-_MONEY = _of({"minor": {**_WHOLE, "description": "Whole minor units."}, "currency": _TEXT})
+_MONEY = record({"minor": {**WHOLE, "description": "Whole minor units."}, "currency": TEXT})
 _SHORT: Json = {
-    "slug": _TEXT,
-    "url": {**_TEXT, "format": "uri"},
-    "title": _TEXT,
-    "summary": _TEXT,
-    "kind": {**_TEXT, "enum": list(KINDS)},
-    "level": {**_TEXT, "enum": list(LEVELS)},
-    "language": _TEXT,
-    "subject": _or_null(_of({"slug": _TEXT, "name": _TEXT})),
-    "tutor": _of({"slug": _or_null(_TEXT), "name": _TEXT, "headline": _or_null(_TEXT)}),
-    "image": _or_null({**_TEXT, "format": "uri"}),
+    "slug": TEXT,
+    "url": ADDRESS,
+    "title": TEXT,
+    "summary": TEXT,
+    "kind": one_of(KINDS),
+    "level": one_of(LEVELS),
+    "language": TEXT,
+    "subject": or_null(record({"slug": TEXT, "name": TEXT})),
+    "tutor": record({"slug": or_null(TEXT), "name": TEXT, "headline": or_null(TEXT)}),
+    "image": or_null(ADDRESS),
 }
-_VARIANT = _of({"id": _WHOLE, "name": _TEXT, "duration_minutes": _WHOLE, "price": _MONEY})
-_TERMS = _of(
+_VARIANT = record({"id": WHOLE, "name": TEXT, "duration_minutes": WHOLE, "price": _MONEY})
+_TERMS = record(
     {
-        "name": _TEXT,
-        "free_until_minutes": _WHOLE,
-        "late_refund_bp": _WHOLE,
-        "move_until_minutes": _WHOLE,
-        "max_moves": _WHOLE,
+        "name": TEXT,
+        "free_until_minutes": WHOLE,
+        "late_refund_bp": WHOLE,
+        "move_until_minutes": WHOLE,
+        "max_moves": WHOLE,
     }
 )
-_FACET = _of({"value": _TEXT, "label": _or_null(_TEXT), "count": _WHOLE})
+_FACET = record({"value": TEXT, "label": or_null(TEXT), "count": WHOLE})
 
 SCHEMAS: Json = {
-    "catalog.hit": _of({**_SHORT, "lowest_price": _MONEY, "highest_price": _MONEY}),
-    "catalog.offering": _of(
+    "catalog.hit": record({**_SHORT, "lowest_price": _MONEY, "highest_price": _MONEY}),
+    "catalog.offering": record(
         {
             **_SHORT,
-            "description": _TEXT,
-            "capacity": _WHOLE,
-            "variants": _list_of(_VARIANT),
+            "description": TEXT,
+            "capacity": WHOLE,
+            "variants": list_of(_VARIANT),
             "cancellation": _TERMS,
         }
     ),
-    "catalog.page": _of(
+    "catalog.page": record(
         {
-            "count": _WHOLE,
-            "page": _WHOLE,
-            "size": _WHOLE,
-            "result": _list_of({"$ref": "#/components/schemas/catalog.hit"}),
-            "facets": _of(dict.fromkeys(FACETS, _list_of(_FACET))),
+            "count": WHOLE,
+            "page": WHOLE,
+            "size": WHOLE,
+            "result": list_of(ref("catalog.hit")),
+            "facets": record(dict.fromkeys(FACETS, list_of(_FACET))),
         }
     ),
 }
 
 
-def _query(name: str, schema: Json, description: str) -> Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
 def _get(summary: str, schema: str, parameters: list[Json]) -> Json:
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {
-        "tags": ["Catalogue"],
-        "summary": summary,
-        "security": [],
-        "parameters": parameters,
-        "responses": {"200": {"description": "Done.", "content": content}, "default": _PROBLEM},
-    }
+    return operation("Catalogue", summary, ok(ref(schema)), parameters=parameters, for_all=True)
 
 
-_MINOR: Json = {**_WHOLE, "minimum": 0, "maximum": MAX_ID}
+_MINOR: Json = {**WHOLE, "minimum": 0, "maximum": MAX_ID}
 
 PATHS: Json = {
     BASE: {
@@ -205,19 +193,19 @@ PATHS: Json = {
             "What is offered",
             "catalog.page",
             [
-                _query("q", _TEXT, "Words to look for."),
-                _query("subject", _TEXT, "The slug of a subject."),
-                _query("level", {**_TEXT, "enum": list(LEVELS)}, "For whom it is."),
-                _query("kind", {**_TEXT, "enum": list(KINDS)}, "How it is taught."),
-                _query("language", {**_TEXT, "enum": list(policies.LANGUAGES)}, "What it is taught in."),
-                _query("tutor", _TEXT, "The slug of a tutor."),
-                _query("price_from", _MINOR, "In minor units."),
-                _query("price_to", _MINOR, "In minor units."),
-                _query("sort", {**_TEXT, "enum": list(SORTS)}, "With a minus: from the end."),
-                _query("page", {**_WHOLE, "minimum": 1, "maximum": MOST_PAGE}, "Counts from 1."),
-                _query(
+                query("q", TEXT, "Words to look for."),
+                query("subject", TEXT, "The slug of a subject."),
+                query("level", one_of(LEVELS), "For whom it is."),
+                query("kind", one_of(KINDS), "How it is taught."),
+                query("language", one_of(policies.LANGUAGES), "What it is taught in."),
+                query("tutor", TEXT, "The slug of a tutor."),
+                query("price_from", _MINOR, "In minor units."),
+                query("price_to", _MINOR, "In minor units."),
+                query("sort", one_of(SORTS), "With a minus: from the end."),
+                query("page", {**WHOLE, "minimum": 1, "maximum": MOST_PAGE}, "Counts from 1."),
+                query(
                     "size",
-                    {**_WHOLE, "minimum": 1, "maximum": MOST_SIZE, "default": PAGE},
+                    {**WHOLE, "minimum": 1, "maximum": MOST_SIZE, "default": PAGE},
                     "Offerings on a page.",
                 ),
             ],
@@ -227,7 +215,7 @@ PATHS: Json = {
         "get": _get(
             "One offering",
             "catalog.offering",
-            [{"name": "slug", "in": "path", "required": True, "schema": _TEXT}],
+            [in_path("slug")],
         )
     },
 }

@@ -18,18 +18,14 @@ from app.core.web.categories import MONEY
 from app.core.web.entry import AdminEntry, Related
 from app.core.web.forms import LocalDateTimeField
 from app.core.web.pages import Cell
+from app.core.web.percents import PercentField, percent_cell
 from app.domains.earnings import policies, queries, service
-from app.domains.earnings.forms import PercentField
 from app.domains.earnings.models import CLEARED, PENDING, REVERSED, STATUS_NAMES, CommissionPlan, Earning
 from app.domains.ledger import queries as ledger
 
 
 def _money(minor: int, row: Earning) -> Cell:
     return Cell("money", policies.amount(Money(minor, row.currency)))
-
-
-def _percent(basis_points: int, _row: Any) -> Cell:
-    return Cell("number", policies.percent(basis_points))
 
 
 def _explained(_value: Any, row: Earning) -> Cell:
@@ -81,7 +77,7 @@ class CommissionPlanEntry(AdminEntry):
     }
     formats: Mapping[str, Callable[[Any, Any], Cell]] = {
         "person": _person,
-        "tutor_share_bp": _percent,
+        "tutor_share_bp": percent_cell,
         "in_force": _in_force,
     }
     fields = {
@@ -187,7 +183,7 @@ class EarningEntry(AdminEntry):
             ("gross_minor", "tax_minor", "platform_minor", "tenant_minor", "tutor_minor", "refunded_minor"),
             _money,
         ),
-        **dict.fromkeys(("tax_rate_bp", "platform_fee_bp", "tutor_share_bp"), _percent),
+        **dict.fromkeys(("tax_rate_bp", "platform_fee_bp", "tutor_share_bp"), percent_cell),
         "next": lambda _value, row: Cell("text", policies.next_in_words(row)),
         "explained": _explained,
     }

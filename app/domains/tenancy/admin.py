@@ -15,10 +15,11 @@ from wtforms.validators import InputRequired, Length, Regexp
 from app.core.rights import PLATFORM, READ
 from app.core.viewer import Viewer
 from app.core.web import choices as common
-from app.core.web.entry import Action, AdminEntry, Category, Related
+from app.core.web.entry import Action, AdminEntry, Category, Related, Text
 from app.core.web.forms import Form, strip
 from app.core.web.handover import remember_intent
 from app.core.web.pages import Cell
+from app.core.web.percents import PercentField, percent_cell
 from app.domains.tenancy import service
 from app.domains.tenancy.models import ACTIVE, CLOSED, SUSPENDED, Plan, Tenant, TenantDomain
 
@@ -203,11 +204,24 @@ class PlanEntry(AdminEntry):
     lead = _l("What a company may use.")
     category, icon = COMPANIES, "list"
     surfaces = frozenset({PLATFORM})
-    columns = ("name", "code", "max_tutors")
-    form = ("name", "code", "max_tutors")
+    columns = ("name", "code", "max_tutors", "platform_fee_bp")
+    form = ("name", "code", "max_tutors", "platform_fee_bp")
     search = ("name", "code")
-    helps = {"max_tutors": _l("Empty means no limit.")}
+    labels: Mapping[str, Text] = {"platform_fee_bp": _l("Platform's fee in percent")}
+    helps = {
+        "max_tutors": _l("Empty means no limit."),
+        "platform_fee_bp": _l("What the platform keeps of each sale's net price, from the next sale on."),
+    }
+    examples: Mapping[str, Text] = {"platform_fee_bp": "5"}
+    formats = {"platform_fee_bp": percent_cell}
     fields = {
+        "platform_fee_bp": lambda e: PercentField(
+            e.label_of("platform_fee_bp"),
+            [InputRequired(_l("Please fill this in."))],
+            most_bp=5000,
+            default=500,
+            description=e.helps["platform_fee_bp"],
+        ),
         "code": lambda e: StringField(
             e.label_of("code"),
             [

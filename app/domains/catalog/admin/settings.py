@@ -14,8 +14,8 @@ from app.core.web.categories import CATALOG
 from app.core.web.entry import AdminEntry
 from app.core.web.forms import strip
 from app.core.web.pages import Cell
+from app.core.web.percents import PercentField, percent_cell
 from app.domains.catalog import policies, service
-from app.domains.catalog.forms import PercentField, percent
 from app.domains.catalog.models import (
     CancellationPolicy,
     Subject,
@@ -29,10 +29,6 @@ NEEDED = _l("Please fill this in.")
 
 def _minutes(value: int, _row: Any) -> Cell:
     return Cell("text", policies.minutes_in_words(value))
-
-
-def _percent(value: int, _row: Any) -> Cell:
-    return Cell("number", percent(value))
 
 
 class SubjectEntry(AdminEntry):
@@ -67,7 +63,7 @@ class TaxRateEntry(AdminEntry):
     labels = {"rate_bp": _l("Rate in percent")}
     helps = {"code": _l("A short name for receipts, such as “VAT19”.")}
     examples = {"name": _l("Value added tax"), "code": "VAT19", "rate_bp": "19"}
-    formats = {"rate_bp": _percent}
+    formats = {"rate_bp": percent_cell}
     fields = {"rate_bp": lambda e: PercentField(e.label_of("rate_bp"), [InputRequired(NEEDED)], most_bp=5000)}
     add_label = _l("Add a tax rate")
     empty_title = _l("No tax rates yet")
@@ -106,7 +102,7 @@ class PolicyEntry(AdminEntry):
     formats = {
         "free_until_minutes": _minutes,
         "move_until_minutes": _minutes,
-        "late_refund_bp": _percent,
+        "late_refund_bp": percent_cell,
     }
     fields = {
         "late_refund_bp": lambda e: PercentField(

@@ -1,20 +1,18 @@
-"""Forms of the catalogue, and the two fields that it needs: a price and a percentage."""
+"""Forms of the catalogue, and the field that it needs: a price."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from babel.numbers import get_decimal_symbol
-from flask_babel import LazyString, format_percent, get_locale
+from flask_babel import LazyString, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField
 from wtforms import (
     BooleanField,
-    DecimalField,
     Field,
     HiddenField,
     IntegerField,
@@ -73,48 +71,6 @@ class PriceField(StringField):
 def plain_amount(price: Any) -> str:
     """An amount as `Money.parse` reads it again: the locale's decimal sign, no sign of the currency."""
     return str(price.decimal).replace(".", get_decimal_symbol(get_locale()))
-
-
-class PercentField(DecimalField):
-    """A percentage with two decimal places at most; `data` is in hundredths of a percent."""
-
-    data: Any
-
-    def __init__(self, label: Any = None, validators: Any = None, *, most_bp: int, **kwargs: Any) -> None:
-        super().__init__(label, validators, **kwargs)
-        self.most_bp = most_bp
-
-    def process_data(self, value: int | None) -> None:
-        self.data = value
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = None
-        text = (
-            valuelist[0].replace("%", "").replace("\u00a0", "").replace(",", ".").strip() if valuelist else ""
-        )
-        if not text:
-            return
-        try:
-            hundredths = Decimal(text) * 100 if len(text) <= 12 and text.isascii() else None
-        except InvalidOperation:
-            hundredths = None
-        if hundredths is None or not hundredths.is_finite() or hundredths != hundredths.to_integral_value():
-            raise ValueError(_("Please write a percentage like 7.5, with two decimal places at most."))
-        if not 0 <= hundredths <= self.most_bp:
-            raise ValueError(_("From 0 to %(most)s percent.", most=self.most_bp // 100))
-        self.data = int(hundredths)
-
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        return "" if self.data is None else f"{Decimal(self.data).scaleb(-2).normalize():f}"
-
-
-def percent(basis_points: int) -> str:
-    """Hundredths of a percent as people read them: “7.5%”."""
-    pattern = str(get_locale().percent_formats[None].pattern).replace("#,##0", "#,##0.##")
-    text: str = format_percent(Decimal(basis_points) / 10_000, pattern)
-    return text
 
 
 class ReasonForm(Form):
