@@ -7,13 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from app.shell import checks, seed
+from app.shell import checks, schedule, seed
 from app.shell.admin import make_registry
 from app.shell.cli import cli
 from config import Settings
@@ -57,14 +58,16 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
 @cache
 def members() -> dict[str, set[str]]:
     """What each module (by its last name, or its folder's) and each class of ours defines, functions in
-    functions included."""
+    functions included; what a package hands on is its own."""
     found: dict[str, set[str]] = defaultdict(set)
     sources = [ROOT / "config.py", *(ROOT / "app").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     for path in [*sources, *(ROOT / "migrations").glob("*.py")]:
         module = path.parent.name if path.name == "__init__.py" else path.stem
         tree = ast.parse(path.read_text())
         found[module] |= set(_defined(tree))
-        if path.name != "__init__.py":
+        if path.name == "__init__.py":
+            found[module] |= {alias.asname or alias.name for alias in _imported(tree)}
+        else:
             found[path.parent.name].add(module)
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
@@ -78,6 +81,12 @@ def _defined(tree: ast.AST) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+
+
+def _imported(tree: ast.AST) -> Iterator[ast.alias]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from node.names
 
 
 def unresolved(dotted: str) -> bool:
@@ -119,6 +128,7 @@ def test_the_resolver_sees_what_is_missing() -> None:
     assert not unresolved("people.invite")
     assert not unresolved("hosts.enter")
     assert not unresolved("accounts.jobs.send_invitation")
+    assert not unresolved("policies.refund_due")
     assert unresolved("people.uninvite")
     assert unresolved("nowhere.invite")
 
@@ -180,6 +190,14 @@ def test_the_rules_of_check_are_all_explained() -> None:
     assert [row[0] for row in rows] == [rule.name for rule in checks.RULES]
 
 
+def test_the_schedules_are_all_explained() -> None:
+    rows = {row[0]: row for row in table_rows(OPERATIONS.read_text(), "## Recurring work")}
+    named = {"forget …" if r.name.startswith("forget ") else r.name: r for r in schedule.TABLE}
+    assert set(rows) == set(named)
+    for name, recurring in named.items():
+        assert (rows[name][2] == "business") is recurring.business_time, name
+
+
 # -- Addresses and logins --------------------------------------------------------------------------------
 
 
@@ -200,14 +218,51 @@ def test_the_api_page_lists_what_the_api_has() -> None:
     assert listed == real
 
 
+def test_the_api_page_lists_what_people_do_there() -> None:
+    methods = {"get", "post", "put", "patch", "delete"}
+    real = {
+        f"{method.upper()} {_bare(path)}"
+        for domain in ("catalog", "booking", "payments", "messaging")
+        for path, item in import_module(f"app.domains.{domain}.api").PATHS.items()
+        for method in methods & item.keys()
+    }
+    rows = table_rows((ROOT / "docs/api.md").read_text(), "## Lessons, payments, messages")
+    assert {_bare(row[0].strip("`")) for row in rows} == real
+
+
+def _bare(address: str) -> str:
+    """Whatever its variables are called."""
+    return re.sub(r"[{<]\w+[}>]", "<>", address)
+
+
 def test_the_logins_of_the_readme_are_the_demos() -> None:
     settings = Settings(_env_file=None)
     logins = seed.logins(SimpleNamespace(extensions={"settings": settings}))  # type: ignore[arg-type]
     known = {(url, email, password) for _label, url, email, password in logins}
     rows = table_rows((ROOT / "README.md").read_text(), "## Sign in")
-    assert len(rows) == 4
+    assert len(rows) >= 4
     for _who, url, email, password in rows:
         assert (url.strip("<>"), email.strip("`"), password.strip("`")) in known
+
+
+# -- Guides ----------------------------------------------------------------------------------------------
+
+_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_WORDS = re.compile(r"""\b(?:_|_l|ngettext)\(\s*"((?:[^"\\]|\\.)*)"(?:,\s*"((?:[^"\\]|\\.)*)")?""")
+
+
+@cache
+def labels() -> frozenset[str]:
+    """What screens say, wherever code and templates word it."""
+    sources = [path for kind in ("*.py", "*.html") for path in (ROOT / "app").rglob(kind)]
+    return frozenset(text for path in sources for found in _WORDS.findall(path.read_text()) for text in found)
+
+
+@pytest.mark.parametrize("guide", sorted((ROOT / "docs/guide").glob("*.md")), ids=name_of)
+def test_what_a_guide_prints_in_bold_is_a_label_of_a_screen(guide: Path) -> None:
+    bold = {" ".join(text.split()) for text in _BOLD.findall(prose(guide))}
+    assert len(bold) > 10
+    assert sorted(bold - labels()) == []
 
 
 # -- Links and records -----------------------------------------------------------------------------------
