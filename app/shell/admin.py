@@ -30,6 +30,7 @@ from app.domains.accounts import admin as accounts
 from app.domains.accounts import queries
 from app.domains.accounts.models import EXPIRED, MANAGER, OPERATOR
 from app.domains.accounts.service import people
+from app.domains.booking import admin as booking
 from app.domains.catalog import admin as catalog
 from app.domains.earnings import admin as earnings
 from app.domains.ledger import admin as ledger
@@ -265,7 +266,7 @@ PAGES = (
 def make_registry() -> Registry:
     """Every admin entry, in the order of the domains."""
     own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
-    domains = (tenancy, accounts, catalog, payments, earnings, ledger, messaging, notifications)
+    domains = (tenancy, accounts, booking, catalog, payments, earnings, ledger, messaging, notifications)
     entries = (CompanyEntry, *(entry for domain in domains for entry in domain.ADMIN), *own)
     return Registry(entry() for entry in entries)
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from app.core import clock
+from app.domains.booking.policies import MARKED_AFTER
 
 MOST = 100
 # How long what is due may stay undone: the recurring work comes round much oftener.
 PATIENCE = dt.timedelta(hours=1)
 # A provider that was away comes back, and what it did not get is sent again.
 DOUBT = dt.timedelta(days=1)
-MARKED_AFTER = dt.timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,17 @@ def _books(kind: str, table: str, wanted: str, words: str) -> Search:
     )
 
 
-_REFUNDED = """
-    SELECT '{table}' AS name, t.id, t.refunded_minor, t.{limit} AS most,
-           coalesce(sum(r.amount_minor) FILTER (WHERE r.status <> 'failed'), 0) AS refunded
-    FROM {table} t LEFT JOIN refund r ON r.tenant_id = t.tenant_id AND {join}
-    GROUP BY t.id
-"""
+def _refunded(table: str, most: str, join: str) -> str:
+    """What was refunded of each row of a table, by itself and by the refunds `r` of the row `t`."""
+    return f"""
+        SELECT '{table}' AS name, t.id, t.refunded_minor, t.{most} AS most,
+               coalesce(sum(r.amount_minor) FILTER (WHERE r.status <> 'failed'), 0) AS refunded
+        FROM {table} t LEFT JOIN refund r ON r.tenant_id = t.tenant_id AND {join}
+        GROUP BY t.id
+    """  # noqa: S608 - our own words
+
+
+_OF_ALLOCATION = "(r.line_id, r.payment_id) = (t.line_id, t.payment_id)"
 
 BALANCED = Search(
     """
@@ -201,16 +206,13 @@ PAYMENTS_SPENT = Search(
     "payment {id} ({status}) collected {captured_minor} and pays for {allocated}",
 )
 REFUNDS_WITHIN = Search(
-    "SELECT * FROM ("
-    + " UNION ALL ".join(
-        _REFUNDED.format(table=table, limit=limit, join=join)
-        for table, limit, join in (
-            ("payment", "captured_minor", "r.payment_id = t.id"),
-            ("order_line", "gross_minor", "r.line_id = t.id"),
-            ("allocation", "amount_minor", "r.line_id = t.line_id AND r.payment_id = t.payment_id"),
-        )
-    )
-    + ") AS found WHERE refunded > most OR refunded <> refunded_minor",
+    f"""
+    SELECT * FROM (
+        {_refunded("payment", "captured_minor", "r.payment_id = t.id")}
+        UNION ALL {_refunded("order_line", "gross_minor", "r.line_id = t.id")}
+        UNION ALL {_refunded("allocation", "amount_minor", _OF_ALLOCATION)}
+    ) AS found WHERE refunded > most OR refunded <> refunded_minor
+    """,  # noqa: S608 - our own words
     "{name} {id}: {refunded} refunded, noted {refunded_minor}, of {most}",
 )
 PRICES_KEPT = Search(
@@ -218,9 +220,10 @@ PRICES_KEPT = Search(
     SELECT e.id, e.gross_minor, e.refunded_minor, l.gross_minor AS price, l.refunded_minor AS refunded
     FROM seat s JOIN earning e ON e.tenant_id = s.tenant_id AND e.seat_id = s.id
       JOIN order_line l ON l.tenant_id = s.tenant_id AND l.id = s.line_id
-    WHERE e.gross_minor + e.refunded_minor <> l.gross_minor OR e.gross_minor + l.refunded_minor > l.gross_minor
+    WHERE e.gross_minor + e.refunded_minor <> l.gross_minor
+       OR e.gross_minor + l.refunded_minor > l.gross_minor
     """,
-    "earning {id} shares {gross_minor} and gave back {refunded_minor}; the price was {price}, {refunded} went back",
+    "earning {id} shares {gross_minor} and gave back {refunded_minor}; of {price} {refunded} went back",
 )
 KNOWN_ONCE = Search(
     """
@@ -235,8 +238,8 @@ KNOWN_ONCE = Search(
 PAYMENTS_BOOKED = _books(
     "payment",
     "payment",
-    "('provider_balance', t.captured_minor - coalesce(t.fee_minor, 0)), ('customer_funds', -t.captured_minor),"
-    " ('processing_fees', coalesce(t.fee_minor, 0))",
+    "('provider_balance', t.captured_minor - coalesce(t.fee_minor, 0)),"
+    " ('customer_funds', -t.captured_minor), ('processing_fees', coalesce(t.fee_minor, 0))",
     "payment {id}: {code} is {booked} in the books, not {minor}",
 )
 REFUNDS_BOOKED = _books(
@@ -322,9 +325,11 @@ DOCUMENTED = Search(
 DONE_IN_TIME = Search(
     """
     SELECT * FROM (
-        SELECT 'hold' AS name, id, expires_at AS since FROM seat WHERE status = 'held' AND expires_at < :overdue
+        SELECT 'hold' AS name, id, expires_at AS since FROM seat
+        WHERE status = 'held' AND expires_at < :overdue
         UNION ALL SELECT 'occupation', id, expires_at FROM occupation WHERE expires_at < :overdue
-        UNION ALL SELECT 'order', id, expires_at FROM sales_order WHERE status = 'open' AND expires_at < :overdue
+        UNION ALL SELECT 'order', id, expires_at FROM sales_order
+        WHERE status = 'open' AND expires_at < :overdue
         UNION ALL SELECT 'lesson', id, ends_at FROM lesson WHERE status = 'scheduled' AND ends_at < :unmarked
         UNION ALL SELECT 'earning', id, clears_at FROM earning
         WHERE status = 'pending' AND NOT is_held AND clears_at < :overdue) AS due

@@ -15,6 +15,7 @@ from app.core.web.choices import LOCALES
 from app.core.web.entry import Category, registry
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
+from app.core.web.visitor import chosen_zone
 from app.shell import portal_menu
 from app.shell.admin import PAGES
 from app.shell.assets import Assets
@@ -100,10 +101,11 @@ def choose_locale() -> str:
 
 
 def choose_timezone() -> str:
-    """The viewer's own zone, else the site's."""
+    """The viewer's own zone, else the one chosen in this browser, else the site's."""
     who = _known_viewer()
     site = g.get("site") if has_request_context() else None
-    return (who and who.timezone) or (site and site.timezone) or "UTC"
+    chosen = chosen_zone() if has_request_context() else None
+    return (who and who.timezone) or chosen or (site and site.timezone) or "UTC"
 
 
 def _known_viewer() -> Viewer | None:

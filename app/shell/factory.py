@@ -19,6 +19,7 @@ from app.core.db import db
 from app.core.web import csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
+from app.domains.booking import api as booking_api
 from app.domains.booking.portal import BLUEPRINTS as BOOKING
 from app.domains.catalog import api as catalog_api
 from app.domains.catalog.portal import BLUEPRINTS as CATALOG
@@ -51,7 +52,7 @@ from config import Settings, load_settings
 
 log = logging.getLogger("wemaster.request")
 ROOT = Path(__file__).resolve().parents[2]
-APIS = (accounts_api, catalog_api, payments_api, messaging_api)
+APIS = (accounts_api, catalog_api, payments_api, booking_api, messaging_api)
 
 
 class IdConverter(IntegerConverter):

@@ -44,7 +44,7 @@ def manager_page(who: Viewer) -> HomePage:
         Figure(
             _("Lessons to come"),
             number(n.lessons),
-            to(who, "lesson", "/admin/lessons/?status=scheduled"),
+            to(who, "lesson", "/admin/all-lessons/?status=scheduled"),
             icon="calendar",
         ),
         Figure(_("People"), number(n.people), to(who, "person", "/admin/people/"), icon="users"),
@@ -135,7 +135,7 @@ def _to_do(who: Viewer, n: Any) -> list[Figure]:
             "/admin/proposals/?status=submitted",
             "eye",
         ),
-        (n.unmarked, _("Lessons to mark"), "lesson", "/admin/lessons/?status=scheduled", "check"),
+        (n.unmarked, _("Lessons to mark"), "lesson", "/admin/all-lessons/?status=scheduled", "check"),
         (n.refunds, _("Refunds that failed"), "refund", "/admin/refunds/?status=failed", "alert-triangle"),
         (n.unknown, _("Payments not yet known"), "payment", "/admin/payments/?status=unknown", "help-circle"),
         (n.disputes, _("Open disputes"), "dispute", "/admin/disputes/?status=open", "flag"),

@@ -17,6 +17,7 @@ from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy import service
 from app.domains.tenancy.models import Plan, Tenant
 from app.shell.seed_catalog import seed_catalog
+from app.shell.seed_lessons import seed_lessons
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def _seed_tenant(demo: DemoTenant) -> None:
     for role, name in zip(demo.roles, NAMES[demo.slug], strict=True):
         _seed_member(tenant_id, demo.slug, role, name)
     seed_catalog(tenant_id, demo.slug, demo.timezone)
+    seed_lessons(tenant_id, demo.slug, demo.locale)
 
 
 def _open(demo: DemoTenant) -> Tenant:

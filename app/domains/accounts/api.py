@@ -9,8 +9,10 @@ from werkzeug.exceptions import BadRequest
 
 from app.core import signing, throttle
 from app.core.db import db
+from app.core.rights import PLATFORM, TENANT
 from app.core.transaction import transaction
 from app.core.web.api_view import BadBody
+from app.core.web.describing import DONE, TEXT, WHOLE, Json, ok, operation, record, ref
 from app.core.web.site import site
 from app.core.web.viewing import signed_in
 from app.domains.accounts import policies
@@ -18,6 +20,8 @@ from app.domains.accounts.errors import TokenRefused
 from app.domains.accounts.service import signin, tokens
 
 bp = Blueprint("auth_api", __name__)
+
+MOST_TEXT = 5000  # characters
 
 
 @bp.post("/api/v1/auth/token")
@@ -74,7 +78,7 @@ def _texts(*names: str) -> dict[str, str]:
         raise BadBody
     found = {name: body.get(name) for name in names}
     for name, value in found.items():
-        if not isinstance(value, str) or not value or len(value) > 5000 or not _is_storable(value):
+        if not isinstance(value, str) or not value or len(value) > MOST_TEXT or not _is_storable(value):
             raise BadBody(field=name)
     return {name: str(value) for name, value in found.items()}
 
@@ -93,3 +97,44 @@ def _pair(pair: tokens.TokenPair) -> Any:
             "refresh_token": pair.refresh_token,
         }
     )
+
+
+# -- As OpenAPI describes it -------------------------------------------------------------------------------
+
+SURFACES = frozenset({PLATFORM, TENANT})
+
+_TAG = "Sign-in"
+_GIVEN: Json = {**TEXT, "minLength": 1, "maxLength": MOST_TEXT}
+
+SCHEMAS: Json = {
+    "tokens": record(
+        {
+            "access_token": TEXT,
+            "refresh_token": TEXT,
+            "token_type": {"const": "Bearer"},
+            "expires_in": {**WHOLE, "description": "Seconds."},
+        }
+    ),
+}
+
+PATHS: Json = {
+    "/api/v1/auth/token": {
+        "post": operation(
+            _TAG,
+            "Sign in",
+            ok(ref("tokens")),
+            body=record({"email": _GIVEN, "password": _GIVEN}),
+            for_all=True,
+        )
+    },
+    "/api/v1/auth/refresh": {
+        "post": operation(
+            _TAG,
+            "Swap a refresh token",
+            ok(ref("tokens")),
+            body=record({"refresh_token": _GIVEN}),
+            for_all=True,
+        )
+    },
+    "/api/v1/auth/logout": {"post": operation(_TAG, "Sign out", DONE)},
+}

@@ -92,7 +92,7 @@ class TenantEntry(AdminEntry):
         ),
         "plan": _l("Must have room for the tutors there are."),
         "currency": _l("Can't change later: all its books are kept in it."),
-        "is_test": _l("Uses mock payments; every page says so."),
+        "is_test": _l("For trying things out: every page says so."),
     }
     fields = {
         "slug": lambda e: StringField(

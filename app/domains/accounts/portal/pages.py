@@ -16,6 +16,7 @@ from app.core.viewer import Viewer
 from app.core.web.csrf import keeps_text
 from app.core.web.site import site
 from app.core.web.viewing import login_required, on_tenant, safe_next, signed_in, viewer
+from app.core.web.visitor import ZONE
 from app.domains.accounts import policies, queries
 from app.domains.accounts.errors import WrongCredentials
 from app.domains.accounts.forms import (
@@ -56,8 +57,8 @@ def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_
 
 
 def forget_session() -> None:
-    """Leave this browser nothing but its language and colours."""
-    kept = {name: session[name] for name in ("locale", "theme") if name in session}
+    """Leave this browser nothing but its language, its colours and its clock."""
+    kept = {name: session[name] for name in ("locale", "theme", ZONE) if name in session}
     session.clear()
     session.update(kept)
 

@@ -16,6 +16,7 @@ from app.core.transaction import transaction
 from app.core.web.csrf import keeps_text
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant, safe_next, viewer
+from app.core.web.visitor import chosen_zone
 from app.domains.accounts import queries
 from app.domains.accounts.errors import WrongCredentials
 from app.domains.accounts.forms import JoinForm, ProveForm, RegisterForm
@@ -109,7 +110,9 @@ def _join(asked: registration.Registration, form: Any) -> None:
     label = f"{name or asked.full_name} <{asked.email}>"
     audit.set_actor(audit.Actor("visitor", None, label, request.remote_addr))
     with platform_scope("a registration joins a tenant to an account"), transaction():
-        user_id = registration.join(asked, full_name=name or "", password=form.password.data or "").id
+        user_id = registration.join(
+            asked, full_name=name or "", password=form.password.data or "", timezone=chosen_zone()
+        ).id
     with transaction():
         begin_session(queries.user(user_id))
 

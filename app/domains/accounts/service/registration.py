@@ -111,9 +111,10 @@ def standing(asked: Registration) -> Standing:
     return Standing(True, any((m.role_key, m.status) == (asked.kind, ACTIVE) for m in found))
 
 
-def join(asked: Registration, *, full_name: str, password: str) -> Account:
+def join(asked: Registration, *, full_name: str, password: str, timezone: str | None = None) -> Account:
     """Become a member, with a new account or the one that the address has already (`password` proves it).
-    Whoever is one already stays one: a link that is followed twice at once joins once.
+    Whoever is one already stays one: a link that is followed twice at once joins once. A new account lives
+    by the clock that was chosen while looking at free times.
 
     An open invitation of the address stays as it is: what it gives is above this. Runs in the platform's
     scope, since accounts are the platform's. Raises WeakPassword, WrongCredentials, MembershipEnded.
@@ -122,6 +123,7 @@ def join(asked: Registration, *, full_name: str, password: str) -> Account:
     user = queries.user_by_email(asked.email)
     if user is None:
         user = people.new_user(asked.email, full_name, password)
+        user.timezone = timezone
     elif not matches(user.password, password) or not user.active:
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
