@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _l
 
-from app.core.errors import Conflict, DomainError, Invalid
+from app.core.errors import Conflict, Invalid, TooMany
 
 
 class SlotTaken(Conflict):
@@ -14,7 +14,8 @@ class NoSeatLeft(Conflict):
 
 
 class NotOffered(Invalid):
-    """`data["why"]` is a code: past, notice, horizon, outside_hours, step, not_published, suspended, gap."""
+    """`data["why"]` is a code: past, notice, horizon, outside_hours, step, not_published, suspended, gap;
+    by_date (a group class has dates, no slots), by_slot; cancelled and other_class where a place is moved."""
 
     code, message = "not_offered", _l("This time is not offered.")
 
@@ -27,17 +28,19 @@ class HoldNotRenewable(Conflict):
     code, message = "hold_not_renewable", _l("A reservation can be extended once only.")
 
 
-class TooManyHolds(DomainError):
-    code, status = "too_many_holds", 429
+class TooManyHolds(TooMany):
+    code = "too_many_holds"
     message = _l("You have several reservations open already. Please finish or release one of them first.")
 
 
 class CannotCancel(Conflict):
+    """`data["why"]`, of a seat: started, not_booked."""
+
     code, message = "cannot_cancel", _l("This lesson can't be cancelled any more.")
 
 
 class CannotMove(Conflict):
-    """`data["why"]`: started, too_late, too_often, not_booked."""
+    """`data["why"]`: started, too_late, too_often, not_booked, same_time."""
 
     code, message = "cannot_move", _l("This lesson can't be moved any more.")
 
@@ -48,3 +51,11 @@ class NotYet(Conflict):
 
 class SkippedTime(Invalid):
     code, message = "skipped_time", _l("The clocks skip this time on that day.")
+
+
+class NotBooked(Conflict):
+    code, message = "not_booked", _l("This place is not booked.")
+
+
+class MarkingClosed(Conflict):
+    code, message = "marking_closed", _l("Attendance can be corrected until a week after the lesson.")

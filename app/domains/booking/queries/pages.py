@@ -163,7 +163,7 @@ def orders_of_lines(line_ids: Sequence[int]) -> dict[int, Order]:
         .join(Order, and_(Order.id == OrderLine.order_id, Order.tenant_id == OrderLine.tenant_id))
         .where(OrderLine.id.in_(line_ids))
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def unmarked_of_tutor(tutor_id: int) -> Sequence[Lesson]:
@@ -198,12 +198,9 @@ def next_of_tutor(tutor_id: int, *, limit: int = 50) -> Sequence[Lesson]:
 
 def past_of_tutor(tutor_id: int, *, limit: int = 20) -> Sequence[Lesson]:
     """What a tutor taught, or what was called off, the latest first."""
-    over = or_(
-        Lesson.status.in_((DONE, CANCELLED)), and_(Lesson.status == SCHEDULED, Lesson.ends_at <= clock.now())
-    )
     return db.session.scalars(
         select(Lesson)
-        .where(Lesson.tutor_id == tutor_id, over)
+        .where(Lesson.tutor_id == tutor_id, Lesson.status.in_((DONE, CANCELLED)))
         .order_by(Lesson.starts_at.desc(), Lesson.id.desc())
         .limit(limit)
         .options(joinedload(Lesson.offering), joinedload(Lesson.variant), _seats())

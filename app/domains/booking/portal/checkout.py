@@ -1,0 +1,325 @@
+"""`/checkout/<code>`: from a held time to the order that is paid. A hold's code is the key to it: whoever has
+it may go on with a visitor's hold once they have signed in; what an account holds is that account's."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from app.core import clock
+from app.core.errors import NotAllowed, NotFound
+from app.core.money import Money
+from app.core.transaction import transaction
+from app.core.viewer import Viewer
+from app.core.web.csrf import keeps_text
+from app.core.web.viewing import on_tenant, to_sign_in, viewer
+from app.core.web.visitor import actor, actors
+from app.domains.accounts import queries as accounts
+from app.domains.accounts.models import GUARDIAN, Person
+from app.domains.accounts.service import registration
+from app.domains.booking import queries, service
+from app.domains.booking.errors import HoldExpired, HoldNotRenewable, SlotTaken
+from app.domains.booking.forms import SEAT_CODE, StudentForm
+from app.domains.booking.models import CANCELLED, HELD, LAPSED, RELEASED, Seat
+from app.domains.booking.portal import times
+from app.domains.booking.portal.picker import Time, alternatives
+from app.domains.booking.portal.words import money_words, policy_sentences, price_words
+from app.domains.booking.queries import pages
+from app.domains.catalog.models import GROUP
+from app.domains.payments import service as payments
+from app.domains.payments.policies import tax_within
+
+bp = Blueprint("reservation", __name__, template_folder="../templates")
+
+ONESELF = "me"  # a guardian who takes no lessons yet
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What is held: the upper half of the page."""
+
+    code: str
+    url: str
+    title: str
+    variant: str
+    tutor: str
+    place: str
+    when: str
+    zone: str
+    tutors_when: str
+    tutors_zone: str
+    price: str
+    tax: str
+    policy: Sequence[str]
+    offering_url: str
+    hold_url: str
+    variant_id: int
+    is_group: bool
+
+
+@dataclass(frozen=True)
+class HoldClock:
+    """How long it is held: until when, and so many seconds from now."""
+
+    expires_at: dt.datetime
+    until: str
+    seconds_left: int
+    may_renew: bool
+
+
+@bp.get("/checkout/<code>")
+def show(code: str) -> Any:
+    """Who learns, what it costs and until when it is held; or what became of it."""
+    seat = _enter(code)
+    if not isinstance(seat, Seat):
+        return seat
+    return _page(seat)
+
+
+@bp.post("/checkout/<code>")
+@keeps_text
+def order(code: str) -> Any:
+    """Say who learns; on to the payment, or straight to the lesson where it costs nothing."""
+    seat, who = _seat(code), viewer()
+    if who is None:  # the sign-in ended meanwhile
+        return redirect(url_for("accounts.login", next=url_for("reservation.show", code=seat.code)))
+    learners = _learners(who)
+    form = _form(learners, None)
+    if not form.validate():
+        return _page(seat, form=form, status=422)
+    try:
+        with transaction():
+            placed = service.begin_checkout(
+                seat,
+                payer=_payer(who),
+                student=_student(who, form.student.data),
+                actor=actor(),
+                locale=str(get_locale() or "en"),
+            )
+            order_code, is_free = placed.code, not placed.total_minor
+            if is_free:
+                payments.pay_free(placed)
+    except SlotTaken as error:
+        form.show_refusal(error)
+        found = alternatives(error.data.get("alternatives", ()), times.viewer_zone())
+        return _page(_seat(code), form=form, others=found, status=error.status)
+    except HoldExpired as error:
+        return _page(_seat(code), status=error.status)
+    if is_free:
+        flash(_("It is booked. We have sent you a mail with everything you need."), "success")
+        return redirect(url_for("learn.lesson", code=code.upper()))
+    return redirect(f"/pay/{order_code}")
+
+
+@bp.post("/checkout/<code>/renew")
+def renew(code: str) -> Any:
+    """Ten minutes more, once."""
+    seat = _seat(code)
+    try:
+        with transaction():
+            service.renew_hold(seat)
+    except (HoldNotRenewable, HoldExpired) as error:
+        flash(str(error), "warning")
+    else:
+        flash(_("You have ten minutes more."), "success")
+    return redirect(url_for("reservation.show", code=seat.code))
+
+
+@bp.post("/checkout/<code>/release")
+def release(code: str) -> Any:
+    """Give it up; others can have it at once."""
+    seat = _seat(code)
+    slug = seat.lesson.offering.slug
+    with transaction():
+        service.release_hold(seat)
+    flash(_("Your reservation is released."), "success")
+    return redirect(url_for("booking.show", slug=slug))
+
+
+# -- Whose it is -------------------------------------------------------------------------------------------
+
+
+def _seat(code: str) -> Seat:
+    """Raises NotFound for a code that is none, or somebody else's."""
+    on_tenant()
+    if not SEAT_CODE.fullmatch(code.upper()):
+        raise NotFound
+    seat = queries.seat_by_code(code.upper())
+    if not _is_open_to_viewer(seat):
+        raise NotFound
+    return seat
+
+
+def _is_open_to_viewer(seat: Seat) -> bool:
+    if seat.actor.startswith("v:") and seat.status in {HELD, LAPSED, RELEASED}:
+        return True
+    who = viewer()
+    mine = who is not None and who.person_id is not None and who.person_id in {seat.payer_id, seat.student_id}
+    return mine or seat.actor in actors()
+
+
+def _enter(code: str) -> Any:
+    """The seat; a visitor is asked to sign in for whatever they can't see, whether there is such a thing or
+    not."""
+    try:
+        return _seat(code)
+    except NotFound:
+        if viewer() is None:
+            return to_sign_in()
+        raise
+
+
+# -- Who learns --------------------------------------------------------------------------------------------
+
+
+def _learners(who: Viewer | None) -> list[tuple[str, str]]:
+    """(value, words) of those for whom the viewer can book."""
+    if who is None or who.person_id is None:
+        return []
+    found = [(str(person.id), person) for person in accounts.learners_for(who.person_id)]
+    rows = [(value, _named(person, who)) for value, person in found]
+    is_among = any(person.id == who.person_id for _value, person in found)
+    if GUARDIAN in who.role_keys and not is_among:
+        rows.append((ONESELF, _("Myself")))
+    return rows
+
+
+def _named(person: Person, who: Viewer) -> str:
+    if person.id == who.person_id:
+        return _("Myself (%(name)s)", name=person.full_name)
+    return person.full_name
+
+
+def _form(learners: Sequence[tuple[str, str]], seat: Seat | None) -> StudentForm:
+    chosen = str(seat.student_id) if seat is not None and seat.student_id else None
+    if chosen is None and len(learners) == 1:
+        chosen = learners[0][0]
+    form = StudentForm(data={"student": chosen})
+    form.student.choices = list(learners)
+    return form
+
+
+def _payer(who: Viewer) -> Person:
+    """Raises NotAllowed for an operator on a visit."""
+    if who.person_id is None:
+        raise NotAllowed
+    return accounts.person(who.person_id)
+
+
+def _student(who: Viewer, value: str) -> Person:
+    """One of `_learners`: the form knows no other. A guardian who books for themselves takes lessons from
+    now on."""
+    payer = _payer(who)
+    if value == ONESELF:
+        registration.learn_too(payer, user_id=who.user_id)
+        return payer
+    return accounts.person(int(value))
+
+
+# -- The page ----------------------------------------------------------------------------------------------
+
+
+def _page(
+    seat: Seat, *, form: StudentForm | None = None, others: Sequence[Time] = (), status: int = 200
+) -> Any:
+    who, now = viewer(), clock.now()
+    reserved = _reserved(seat)
+    if seat.status not in {HELD, LAPSED, RELEASED}:
+        is_off = seat.status == CANCELLED
+        page = render_template("booking/checkout_done.html", reserved=reserved, is_off=is_off)
+        return page, status
+    if seat.status != HELD or seat.expires_at is None or seat.expires_at <= now:
+        page = render_template(
+            "booking/checkout_over.html",
+            reserved=reserved,
+            others=_others(seat, now, reserved.zone),
+            was_released=seat.status == RELEASED,
+            order_url=_order_url(seat, who),
+        )
+        return page, status
+    learners = _learners(who)
+    here = url_for("reservation.show", code=seat.code)
+    page = render_template(
+        "booking/checkout.html",
+        reserved=reserved,
+        clock=_clock(seat, seat.expires_at, now, reserved.zone),
+        form=form or _form(learners, seat),
+        learners=learners,
+        others=others,
+        may_book=who is not None and who.person_id is not None,
+        is_guardian=who is not None and GUARDIAN in who.role_keys,
+        is_free=not seat.price_minor,
+        login_url=url_for("accounts.login", next=here),
+        register_url=url_for("registration.register", next=here),
+        child_url=url_for("family.add", next=here),
+    )
+    return page, status
+
+
+def _clock(seat: Seat, expires_at: dt.datetime, now: dt.datetime, zone: str) -> HoldClock:
+    return HoldClock(
+        expires_at=expires_at,
+        until=times.time_words(expires_at, zone),
+        seconds_left=max(0, int((expires_at - now).total_seconds())),
+        may_renew=not seat.renewals,
+    )
+
+
+def _reserved(seat: Seat) -> Reserved:
+    lesson, zone = seat.lesson, times.viewer_zone()
+    offering = lesson.offering
+    rate = offering.tax_rate
+    differs = not times.same_clock(zone, lesson.timezone, lesson.starts_at)
+    return Reserved(
+        code=seat.code,
+        url=url_for("reservation.show", code=seat.code),
+        title=offering.title,
+        variant=lesson.variant.name,
+        tutor=lesson.tutor.full_name,
+        place=lesson.place or "",
+        when=times.span_words(lesson.starts_at, lesson.ends_at, zone),
+        zone=zone,
+        tutors_when=times.span_words(lesson.starts_at, lesson.ends_at, lesson.timezone) if differs else "",
+        tutors_zone=times.zone_words(lesson.timezone),
+        price=price_words(seat.price),
+        tax=_tax_words(seat.price, rate.rate_bp, rate.name) if rate is not None and rate.rate_bp else "",
+        policy=policy_sentences(seat.policy),
+        offering_url=url_for("booking.show", slug=offering.slug, variant=lesson.variant_id),
+        hold_url=url_for("booking.hold", slug=offering.slug),
+        variant_id=lesson.variant_id,
+        is_group=offering.kind == GROUP,
+    )
+
+
+def _tax_words(price: Money, rate_bp: int, name: str) -> str:
+    if not price.minor:
+        return ""
+    return _("%(tax)s of it is %(name)s.", tax=money_words(tax_within(price, rate_bp)), name=name)
+
+
+def _others(seat: Seat, now: dt.datetime, zone: str) -> list[Time]:
+    """The next free times, the same one first where nobody has taken it."""
+    lesson = seat.lesson
+    if lesson.offering.kind == GROUP:
+        return []
+    found = queries.alternatives(
+        lesson.tutor_id,
+        lesson.ends_at - lesson.starts_at,
+        after=max(now, lesson.starts_at),
+        student_id=seat.student_id,
+        count=6,
+    )
+    return alternatives(found, zone)
+
+
+def _order_url(seat: Seat, who: Viewer | None) -> str | None:
+    """What was ordered for it, for whoever ordered: a payment may be under way."""
+    if seat.line_id is None or who is None or seat.payer_id != who.person_id:
+        return None
+    return f"/orders/{pages.orders_of_lines([seat.line_id])[seat.line_id].code}"

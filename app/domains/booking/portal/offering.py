@@ -1,0 +1,288 @@
+"""`/o/<slug>`: what is offered, its free times by the visitor's clock, and the button that holds one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from app.core import throttle
+from app.core.db import db
+from app.core.errors import DomainError, NotFound
+from app.core.ids import row_id
+from app.core.throttle import Limit
+from app.core.transaction import transaction
+from app.core.web.csrf import keeps_text
+from app.core.web.pages import ActionLink
+from app.core.web.viewing import on_tenant, viewer
+from app.core.web.visitor import actor, actors
+from app.domains.booking import queries, service
+from app.domains.booking.errors import NoSeatLeft, NotOffered, SlotTaken, TooManyHolds
+from app.domains.booking.forms import HoldForm
+from app.domains.booking.models import Seat
+from app.domains.booking.portal import times
+from app.domains.booking.portal.picker import Picker, Time, Zone, alternatives, picker, zone_of
+from app.domains.booking.portal.words import duration_words, policy_sentences, price_words
+from app.domains.booking.queries import Session, pages
+from app.domains.booking.queries.pages import OfferingSeen
+from app.domains.catalog import policies as catalog
+from app.domains.catalog import queries as catalog_queries
+from app.domains.catalog.models import GROUP, KIND_NAMES, LEVEL_NAMES, RECORDED, Offering, Variant
+from app.domains.catalog.policies.comparison import language_name
+from app.domains.catalog.policies.pictures import path_of, small_path_of
+
+bp = Blueprint("booking", __name__, template_folder="../templates")
+
+# Of one network's visitors; whoever is signed in is known by their account.
+VISITORS_HOLDS = Limit(300, dt.timedelta(minutes=10))
+
+WHY_NOT = {
+    "past": lambda: _("This time is over. Please choose another one."),
+    "notice": lambda: _("This is too soon to be booked. Please choose a later time."),
+    "horizon": lambda: _("This is too far ahead to be booked. Please choose an earlier time."),
+    "suspended": lambda: _("Nothing can be booked here at the moment."),
+    "gap": lambda: _("The clocks skip this time on that day. Please choose another one."),
+    "not_published": lambda: _("This is not offered any more."),
+}
+
+
+@dataclass(frozen=True)
+class VariantChoice:
+    id: int
+    name: str
+    duration: str
+    price: str
+    url: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class DateRow:
+    """A group class's date that can be booked, or is full."""
+
+    code: str
+    day: str
+    hours: str
+    variant: str
+    price: str
+    left: int
+    left_words: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a time could not be held, and what to do instead."""
+
+    text: str
+    times: Sequence[Time] = ()
+    links: Sequence[ActionLink] = ()
+    status: int = 422
+
+
+@dataclass(frozen=True)
+class OfferingPage:
+    slug: str
+    title: str
+    summary: str
+    paragraphs: Sequence[str]
+    image_url: str | None
+    facts: Sequence[tuple[str, str]]
+    tutor_name: str
+    tutor_initial: str
+    tutor_headline: str | None
+    tutor_url: str | None
+    tutor_image_url: str | None
+    variants: Sequence[VariantChoice]
+    chosen: VariantChoice
+    policy: Sequence[str]
+    hold_url: str
+    zone: Zone
+    picker: Picker | None = None
+    dates: Sequence[DateRow] = ()
+    is_group: bool = False
+    is_recorded: bool = False
+    trouble: Trouble | None = None
+
+
+@bp.get("/o/<slug>")
+def show(slug: str) -> Any:
+    """The offering and its free times; `variant`, `from`, `day` and `zone` are the visitor's choices."""
+    on_tenant()
+    times.note_chosen_zone()
+    return _page(slug, variant_id=row_id(request.args.get("variant", "")))
+
+
+@bp.post("/o/<slug>/hold")
+@keeps_text
+def hold(slug: str) -> Any:
+    """Take a time or a place for ten minutes, signed in or not; the same again leads to the same hold."""
+    on_tenant()
+    form = HoldForm()
+    if not form.validate():
+        words = " ".join(form.refusals) or _("Please choose one of the times.")
+        return _page(slug, variant_id=form.variant_id, trouble=Trouble(words))
+    if viewer() is None:
+        throttle.hit(db.engine, f"holds {throttle.network(request.remote_addr)}", VISITORS_HOLDS)
+    try:
+        with transaction():
+            code = _held(slug, form).code
+    except (SlotTaken, NoSeatLeft, NotOffered, TooManyHolds) as error:
+        return _page(slug, variant_id=form.variant_id, trouble=trouble_of(error))
+    return redirect(url_for("reservation.show", code=code))
+
+
+def _held(slug: str, form: HoldForm) -> Seat:
+    offering = catalog_queries.published(slug)
+    if form.lesson_code is not None:
+        return service.hold_seat(lesson_id=pages.session_of(offering.id, form.lesson_code), actor=actor())
+    variant = next((v for v in offering.variants if v.id == form.variant_id), None)
+    if variant is None or form.moment is None:
+        raise NotFound
+    return service.hold_slot(offering=offering, variant=variant, starts_at=form.moment, actor=actor())
+
+
+def trouble_of(error: DomainError) -> Trouble:
+    """What a refused time says, with the next free ones."""
+    if isinstance(error, SlotTaken):
+        found = alternatives(error.data.get("alternatives", ()), times.viewer_zone())
+        return Trouble(str(error), times=found, status=error.status)
+    if isinstance(error, TooManyHolds):
+        return Trouble(str(error), links=open_holds(), status=error.status)
+    words = WHY_NOT.get(error.data.get("why", ""))
+    return Trouble(words() if words else str(error), status=error.status)
+
+
+def open_holds() -> list[ActionLink]:
+    """What this browser holds, as links to go on with it."""
+    zone = times.viewer_zone()
+    return [
+        ActionLink(
+            "hold",
+            _(
+                "%(title)s, %(time)s",
+                title=seat.lesson.offering.title,
+                time=times.moment_words(seat.lesson.starts_at, zone),
+            ),
+            url_for("reservation.show", code=seat.code),
+            "clock",
+        )
+        for seat in queries.holds_of(actors())
+    ]
+
+
+# -- The page ----------------------------------------------------------------------------------------------
+
+
+def _page(slug: str, *, variant_id: int | None, trouble: Trouble | None = None) -> Any:
+    seen = pages.offering_seen(slug)
+    page = _view(seen, seen.variant(variant_id), trouble)
+    return render_template("booking/offering.html", page=page), trouble.status if trouble else 200
+
+
+def _view(seen: OfferingSeen, variant: Variant, trouble: Trouble | None) -> OfferingPage:
+    offering, profile = seen.offering, seen.profile
+    choices = [_choice(offering, each, each.id == variant.id) for each in offering.variants]
+    is_group, is_recorded = offering.kind == GROUP, offering.kind == RECORDED
+    by_slot = not is_group and not is_recorded
+    zone = times.viewer_zone()
+    return OfferingPage(
+        slug=offering.slug,
+        title=offering.title,
+        summary=offering.summary,
+        paragraphs=[part.strip() for part in offering.description.split("\n\n") if part.strip()],
+        image_url=path_of(offering.image_key),
+        facts=_facts(offering),
+        tutor_name=offering.tutor.full_name,
+        tutor_initial=offering.tutor.full_name[:1].upper(),
+        tutor_headline=profile.headline if profile else None,
+        tutor_url=f"/tutors/{profile.slug}" if profile else None,
+        tutor_image_url=small_path_of(profile.image_key) if profile else None,
+        variants=choices,
+        chosen=next(choice for choice in choices if choice.is_chosen),
+        policy=policy_sentences(catalog.policy_snapshot(offering, seen.default_policy)),
+        hold_url=_hold_url(offering),
+        picker=_picker(offering, variant) if by_slot else None,
+        dates=date_rows(queries.available_sessions(offering.id), zone) if is_group else (),
+        zone=zone_of(url_for("booking.show", slug=offering.slug), [("variant", str(variant.id))]),
+        is_group=is_group,
+        is_recorded=is_recorded,
+        trouble=trouble,
+    )
+
+
+def _picker(offering: Offering, variant: Variant) -> Picker:
+    return picker(
+        url_for("booking.show", slug=offering.slug),
+        lambda since, until: queries.slots(offering, variant, since=since, until=until),
+        tutor_id=offering.tutor_id,
+        tutor=offering.tutor.full_name,
+        kept=_kept(offering, variant),
+    )
+
+
+def _hold_url(offering: Offering) -> str:
+    """It keeps the days that are shown, for the page that a refusal comes with."""
+    return url_for("booking.hold", slug=offering.slug) + shown_days()
+
+
+def shown_days() -> str:
+    """The part of the address that says which days are shown."""
+    shown = {name: request.args[name] for name in ("from", "day") if request.args.get(name)}
+    return f"?{urlencode(shown)}" if shown else ""
+
+
+def _kept(offering: Offering, variant: Variant) -> dict[str, str]:
+    return {"variant": str(variant.id)} if len(offering.variants) > 1 else {}
+
+
+def _choice(offering: Offering, variant: Variant, is_chosen: bool) -> VariantChoice:
+    return VariantChoice(
+        id=variant.id,
+        name=variant.name,
+        duration=duration_words(variant.duration_minutes),
+        price=price_words(variant.price),
+        url=url_for("booking.show", slug=offering.slug, variant=variant.id, _anchor="times"),
+        is_chosen=is_chosen,
+    )
+
+
+def _facts(offering: Offering) -> list[tuple[str, str]]:
+    """(icon, words)"""
+    found = [
+        ("users" if offering.kind == GROUP else "user", str(KIND_NAMES[offering.kind])),
+        ("school", str(LEVEL_NAMES[offering.level])),
+        ("language", language_name(offering.language)),
+    ]
+    if offering.subject is not None:
+        found.insert(0, ("tag", offering.subject.name))
+    return found
+
+
+def date_rows(sessions: Sequence[Session], zone: str) -> list[DateRow]:
+    """The dates of a group class as they are listed."""
+    today = times.today_in(zone)
+    found = []
+    for session in sessions:
+        lesson, left = session.lesson, max(session.left, 0)
+        found.append(
+            DateRow(
+                code=lesson.code,
+                day=times.day_words(times.local_day(lesson.starts_at, zone), today=today),
+                hours=times.hours_words(lesson.starts_at, lesson.ends_at, zone),
+                variant=lesson.variant.name,
+                price=price_words(lesson.variant.price),
+                left=left,
+                left_words=_left_words(left),
+            )
+        )
+    return found
+
+
+def _left_words(left: int) -> str:
+    return ngettext("%(num)s seat left", "%(num)s seats left", left) if left else _("Fully booked")

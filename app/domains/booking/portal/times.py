@@ -1,0 +1,126 @@
+"""Times as pages say them: by the clock of a zone that is named beside them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
+from flask import request, session
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from app.core import clock
+from app.core.web.site import site
+from app.core.web.viewing import viewer
+from app.core.web.visitor import ZONE, chosen_zone
+from app.domains.tenancy.policies import is_timezone
+
+
+def viewer_zone() -> str:
+    """The account's, else the one chosen in this browser, else the company's."""
+    who = viewer()
+    if who is not None and who.timezone:
+        return who.timezone
+    return chosen_zone() or site().timezone
+
+
+def may_choose_zone() -> bool:
+    """Whoever has not said theirs in their account."""
+    who = viewer()
+    return who is None or not who.timezone
+
+
+def note_chosen_zone() -> None:
+    """Remember a zone that this request's address names."""
+    asked = request.args.get(ZONE, "")
+    if asked and is_timezone(asked) and may_choose_zone() and session.get(ZONE) != asked:
+        session[ZONE] = asked
+
+
+def zone_words(zone: str) -> str:
+    return zone.replace("_", " ")
+
+
+def today_in(zone: str) -> dt.date:
+    return clock.today(zone)
+
+
+def local_day(at: dt.datetime, zone: str) -> dt.date:
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def same_clock(one: str, other: str, at: dt.datetime) -> bool:
+    """Whether two zones' clocks show the same at that moment."""
+    return at.astimezone(ZoneInfo(one)).utcoffset() == at.astimezone(ZoneInfo(other)).utcoffset()
+
+
+def time_words(at: dt.datetime, zone: str) -> str:
+    """“14:30”"""
+    return format_time(at, "short", tzinfo=ZoneInfo(zone), locale=_locale())
+
+
+def offset_words(at: dt.datetime, zone: str) -> str:
+    """How far a zone's clock is from Greenwich at that moment: “GMT+02:00”."""
+    return get_timezone_gmt(at.astimezone(ZoneInfo(zone)), width="long", locale=_locale())
+
+
+def day_words(day: dt.date, *, today: dt.date | None = None) -> str:
+    """“Thursday, November 27”; with its year where it is another one than today's."""
+    locale = _locale()
+    if today is not None and day.year != today.year:
+        return format_date(day, "full", locale=locale)
+    return format_date(day, _day_pattern(locale), locale=locale)
+
+
+@cache
+def _day_pattern(locale: Locale) -> str:
+    """Weekday, day and month in full; the languages' data has this order with short words only."""
+    pattern = str(locale.datetime_skeletons["MMMEd"].pattern)
+    return re.sub("E+", "EEEE", re.sub("M+", "MMMM", pattern))
+
+
+def short_day_words(day: dt.date) -> str:
+    """“Thu, Nov 27”"""
+    midday = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
+    return format_skeleton("MMMEd", midday, tzinfo=dt.UTC, locale=_locale())
+
+
+def weekday_words(day: dt.date) -> str:
+    return format_date(day, "EEE", locale=_locale())
+
+
+def days_words(first: dt.date, last: dt.date) -> str:
+    """“Jan 11 – 24, 2027”"""
+    return format_interval(first, last, "yMMMd", locale=_locale())
+
+
+def moment_words(at: dt.datetime, zone: str) -> str:
+    """“Thursday, November 27, 14:30”"""
+    local = at.astimezone(ZoneInfo(zone))
+    day = day_words(local.date(), today=today_in(zone))
+    return _("%(day)s, %(time)s", day=day, time=time_words(at, zone))
+
+
+def hours_words(starts_at: dt.datetime, ends_at: dt.datetime, zone: str) -> str:
+    """“14:30 – 15:30”; where the clocks change meanwhile, how they go then."""
+    starts, ends = time_words(starts_at, zone), time_words(ends_at, zone)
+    here = ZoneInfo(zone)
+    if starts_at.astimezone(here).utcoffset() != ends_at.astimezone(here).utcoffset():
+        starts = f"{starts} {offset_words(starts_at, zone)}"
+        ends = f"{ends} {offset_words(ends_at, zone)}"
+    return f"{starts} – {ends}"
+
+
+def span_words(starts_at: dt.datetime, ends_at: dt.datetime, zone: str) -> str:
+    """“Thursday, November 27, 14:30 – 15:30”"""
+    local = starts_at.astimezone(ZoneInfo(zone))
+    day = day_words(local.date(), today=today_in(zone))
+    return _("%(day)s, %(time)s", day=day, time=hours_words(starts_at, ends_at, zone))
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale("en")
