@@ -1,0 +1,304 @@
+"""Reads of messaging. Who takes part is asked of families as they are now: the tutor, the student, and
+whoever answers for the student today."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload, raiseload
+from sqlalchemy.sql import ColumnElement
+
+from app.core.db import db
+from app.core.errors import NotFound
+from app.domains.accounts.models import Guardianship, Person
+from app.domains.booking.models import Lesson, Seat
+from app.domains.messaging.models import Conversation, ConversationMember, Message
+
+PAGE = 50  # messages at a time
+
+
+@dataclass(frozen=True)
+class Line:
+    """A conversation in somebody's list."""
+
+    id: int
+    tutor_name: str
+    student_name: str
+    is_tutor: bool
+    is_student: bool
+    last_body: str | None
+    last_author: str | None
+    last_at: dt.datetime | None
+    unread: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Somebody who takes part, and how far they are."""
+
+    person_id: int
+    name: str
+    role: str  # tutor, student, guardian
+    delivered_seq: int
+    read_seq: int
+
+
+def _takes_part(person_id: int | InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    guardian = select(Guardianship.id).where(
+        Guardianship.guardian_id == person_id, Guardianship.child_id == Conversation.student_id
+    )
+    return or_(Conversation.tutor_id == person_id, Conversation.student_id == person_id, guardian.exists())
+
+
+def conversation(conversation_id: int, person_id: int, *, lock: bool = False) -> Conversation:
+    """With tutor and student. Raises NotFound for one that the person takes no part in; with `lock` the
+    row as it is now, whoever writes in it next waits."""
+    query = (
+        select(Conversation)
+        .where(Conversation.id == conversation_id, _takes_part(person_id))
+        .options(joinedload(Conversation.tutor), joinedload(Conversation.student), raiseload("*"))
+    )
+    if lock:
+        query = query.with_for_update(of=Conversation).execution_options(populate_existing=True)
+    found = db.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def between(tutor_id: int, student_id: int, person_id: int) -> Conversation | None:
+    """The conversation of a pair, if there is one and the person takes part in it."""
+    return db.session.scalars(
+        select(Conversation).where(
+            Conversation.tutor_id == tutor_id, Conversation.student_id == student_id, _takes_part(person_id)
+        )
+    ).one_or_none()
+
+
+def conversation_of_pair(key: str) -> Conversation:
+    """Locked."""
+    return db.session.scalars(
+        select(Conversation)
+        .where(Conversation.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def person_ids(conversation: Conversation) -> list[int]:
+    """Who takes part, the tutor first."""
+    guardians = select(Guardianship.guardian_id).where(Guardianship.child_id == conversation.student_id)
+    found = [conversation.tutor_id, conversation.student_id, *db.session.scalars(guardians.order_by("id"))]
+    return list(dict.fromkeys(found))
+
+
+def parts(conversation: Conversation) -> list[Part]:
+    """Who takes part, the tutor first, with what they got and read; whoever never looked has read nothing."""
+    ids = person_ids(conversation)
+    query = (
+        select(Person.id, Person.full_name, ConversationMember.delivered_seq, ConversationMember.read_seq)
+        .outerjoin(
+            ConversationMember,
+            and_(
+                ConversationMember.person_id == Person.id,
+                ConversationMember.conversation_id == conversation.id,
+            ),
+        )
+        .where(Person.id.in_(ids))
+    )
+    roles = {conversation.student_id: "student", conversation.tutor_id: "tutor"}
+    found = {
+        row.id: Part(
+            row.id, row.full_name, roles.get(row.id, "guardian"), row.delivered_seq or 0, row.read_seq or 0
+        )
+        for row in db.session.execute(query)
+    }
+    return [found[person_id] for person_id in ids if person_id in found]
+
+
+def member_for_update(conversation_id: int, person_id: int) -> ConversationMember | None:
+    return db.session.scalars(
+        select(ConversationMember)
+        .where(
+            ConversationMember.conversation_id == conversation_id, ConversationMember.person_id == person_id
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def message(message_id: int) -> Message:
+    """With its author. Raises NotFound."""
+    found = db.session.scalars(_messages().where(Message.id == message_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def message_of_client(conversation_id: int, author_id: int, client_id: object) -> Message | None:
+    """What this author sent under this id of theirs already."""
+    return db.session.scalars(
+        _messages().where(
+            Message.conversation_id == conversation_id,
+            Message.author_id == author_id,
+            Message.client_id == client_id,
+        )
+    ).one_or_none()
+
+
+def messages_after(conversation_id: int, seq: int, limit: int = PAGE) -> Sequence[Message]:
+    """What comes after a place, in order."""
+    query = _messages().where(Message.conversation_id == conversation_id, Message.seq > seq)
+    return db.session.scalars(query.order_by(Message.seq).limit(limit)).all()
+
+
+def messages_before(conversation_id: int, seq: int | None = None, limit: int = PAGE) -> list[Message]:
+    """The last ones, or those before a place, in order."""
+    query = _messages().where(Message.conversation_id == conversation_id)
+    if seq is not None:
+        query = query.where(Message.seq < seq)
+    return list(reversed(db.session.scalars(query.order_by(Message.seq.desc()).limit(limit)).all()))
+
+
+def _messages() -> Select[Message]:
+    return select(Message).options(joinedload(Message.author), raiseload("*"))
+
+
+def conversations_of(person_id: int, limit: int = 200) -> list[Line]:
+    """All that somebody takes part in, the liveliest first, with what is new to them; one statement."""
+    tutor, student, author = aliased(Person), aliased(Person), aliased(Person)
+    last = aliased(Message)
+    read = func.coalesce(ConversationMember.read_seq, 0)
+    new = (
+        select(func.count())
+        .select_from(Message)
+        .where(
+            Message.conversation_id == Conversation.id,
+            Message.seq > read,
+            Message.author_id != person_id,
+        )
+        .correlate(Conversation, ConversationMember)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            Conversation.id,
+            tutor.full_name.label("tutor_name"),
+            student.full_name.label("student_name"),
+            (Conversation.tutor_id == person_id).label("is_tutor"),
+            (Conversation.student_id == person_id).label("is_student"),
+            func.left(last.body, 200).label("last_body"),
+            author.full_name.label("last_author"),
+            Conversation.last_at,
+            new.label("unread"),
+        )
+        .join(tutor, tutor.id == Conversation.tutor_id)
+        .join(student, student.id == Conversation.student_id)
+        .outerjoin(
+            ConversationMember,
+            and_(
+                ConversationMember.conversation_id == Conversation.id,
+                ConversationMember.person_id == person_id,
+            ),
+        )
+        .outerjoin(last, and_(last.conversation_id == Conversation.id, last.seq == Conversation.last_seq))
+        .outerjoin(author, author.id == last.author_id)
+        .where(_takes_part(person_id))
+        .order_by(Conversation.last_at.desc().nulls_last(), Conversation.id.desc())
+        .limit(limit)
+    )
+    return [Line(**row._mapping) for row in db.session.execute(query)]
+
+
+def unread_count(person_id: int) -> int:
+    """How many conversations have something new for somebody."""
+    new = (
+        select(Message.id)
+        .where(
+            Message.conversation_id == Conversation.id,
+            Message.seq > func.coalesce(ConversationMember.read_seq, 0),
+            Message.author_id != person_id,
+        )
+        .correlate(Conversation, ConversationMember)
+    )
+    query = (
+        select(func.count())
+        .select_from(Conversation)
+        .outerjoin(
+            ConversationMember,
+            and_(
+                ConversationMember.conversation_id == Conversation.id,
+                ConversationMember.person_id == person_id,
+            ),
+        )
+        .where(_takes_part(person_id), new.exists())
+    )
+    return int(db.session.scalar(query) or 0)
+
+
+def pairs_that_hold(pairs: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of pairs of conversation and person those where the person takes part still."""
+    here = Conversation.id.in_({conversation_id for conversation_id, _person_id in pairs})
+    guardians = (
+        select(Conversation.id, Guardianship.guardian_id)
+        .join(Guardianship, Guardianship.child_id == Conversation.student_id)
+        .where(here)
+    )
+    found = {(row[0], row[1]) for row in db.session.execute(guardians)}
+    for row in db.session.execute(
+        select(Conversation.id, Conversation.tutor_id, Conversation.student_id).where(here)
+    ):
+        found |= {(row.id, row.tutor_id), (row.id, row.student_id)}
+    return found & set(pairs)
+
+
+def members_for_update(conversation_id: int, *, without: int) -> Sequence[ConversationMember]:
+    """All but one, of those who take part still; locked in one order."""
+    return db.session.scalars(
+        select(ConversationMember)
+        .join(Conversation, Conversation.id == ConversationMember.conversation_id)
+        .where(
+            ConversationMember.conversation_id == conversation_id,
+            ConversationMember.person_id != without,
+            _takes_part(ConversationMember.person_id),
+        )
+        .order_by(ConversationMember.person_id)
+        .with_for_update(of=ConversationMember)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def pair_of_seat(seat_id: int) -> tuple[Person, Person | None]:
+    """Tutor and student of a seat. Raises NotFound."""
+    tutor, student = aliased(Person), aliased(Person)
+    found = db.session.execute(
+        select(tutor, student)
+        .select_from(Seat)
+        .join(Lesson, Lesson.id == Seat.lesson_id)
+        .join(tutor, tutor.id == Lesson.tutor_id)
+        .outerjoin(student, student.id == Seat.student_id)
+        .where(Seat.id == seat_id)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1]
+
+
+def new_to(conversation_id: int, person_id: int) -> int:
+    """How many messages of others somebody who takes part has not read."""
+    read = (
+        select(ConversationMember.read_seq)
+        .where(
+            ConversationMember.conversation_id == conversation_id, ConversationMember.person_id == person_id
+        )
+        .scalar_subquery()
+    )
+    query = select(func.count(Message.id)).where(
+        Message.conversation_id == conversation_id,
+        Message.author_id != person_id,
+        Message.seq > func.coalesce(read, 0),
+    )
+    return int(db.session.scalar(query) or 0)

@@ -1,0 +1,196 @@
+"""From a letter to a mail: its reader's language and zone, the company's name and colour, a Message-ID that a
+repeat carries, too."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from flask import current_app, render_template
+from flask_babel import force_locale, format_date, format_time, get_locale
+from flask_babel import gettext as _
+
+from app.core import ics, scope
+from app.core.events import Delivery
+from app.core.ids import fingerprint
+from app.core.money import Money
+from app.domains.notifications import queries
+from app.domains.tenancy import queries as tenancy
+from app.domains.tenancy.models import CLOSED
+from app.providers.mail import Attachment, CalendarPart, Mail, Mailbox
+
+_HOLES = re.compile(r"\n{3,}")
+_BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """The company that writes."""
+
+    name: str
+    host: str
+    url: str
+    brand_color: str
+    locale: str
+    timezone: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """To whom a mail goes, in which language it is written and which clock it is read by."""
+
+    person_id: int
+    name: str
+    email: str
+    locale: str
+    timezone: str
+    has_login: bool
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What one mail says: its `template` without .html and .txt, the path its button leads to, and an
+    invitation."""
+
+    template: str
+    subject: str
+    path: str
+    words: Mapping[str, Any] = field(default_factory=dict)
+    invite: ics.Invite | None = None
+
+
+def place() -> Place | None:
+    """The company in scope; None for one that is closed, which writes to nobody."""
+    tenant = tenancy.tenant(scope.tenant_id())
+    if tenant.status == CLOSED:
+        return None
+    settings = current_app.extensions["settings"]
+    host = f"{tenant.slug}.{settings.BASE_DOMAIN}"
+    return Place(
+        name=tenant.name,
+        host=host,
+        url=str(settings.url_of(host, "")).rstrip("/"),
+        brand_color=tenant.primary_color,
+        locale=tenant.locale,
+        timezone=tenant.timezone,
+    )
+
+
+def reader(person_id: int, at: Place) -> Reader | None:
+    """None for somebody without an address."""
+    found = queries.reader(person_id)
+    if found is None or not found.email:
+        return None
+    return Reader(
+        person_id=found.person_id,
+        name=found.name,
+        email=found.email,
+        locale=found.locale or at.locale,
+        timezone=found.timezone or at.timezone,
+        has_login=found.has_login,
+    )
+
+
+@contextmanager
+def worded_for(who: Reader) -> Iterator[None]:
+    """In this person's language."""
+    with force_locale(who.locale):
+        yield
+
+
+def send(delivery: Delivery, letter: Letter, *, to: Reader, at: Place) -> None:
+    """Render both parts, end the read transaction, and hand the mail to the provider. A repeat of the
+    delivery is the same mail: its Message-ID says so."""
+    locale = get_locale() or Locale("en")
+    context = {
+        **letter.words,
+        "site_name": at.name,
+        "brand_color": at.brand_color,
+        "locale_code": str(locale),
+        "text_direction": "rtl" if locale.language in RIGHT_TO_LEFT else "ltr",
+        "person_name": to.name,
+        "url": at.url + letter.path if letter.path else "",
+    }
+    mail = Mail(
+        to=to.email,
+        subject=_one_line(letter.subject),
+        # What a mail leaves out must not leave a hole.
+        text=_HOLES.sub("\n\n", render_template(f"{letter.template}.txt", **context)),
+        html=render_template(f"{letter.template}.html", **context),
+        message_id=fingerprint(delivery.key)[:40],
+        sender=Mailbox(current_app.extensions["mail_sender"].address, at.name),
+        **_calendar(letter.invite),
+    )
+    scope.release()
+    current_app.extensions["mail"].send(mail)
+
+
+def _one_line(text: str) -> str:
+    """A title or a name may hold what would end a header; the mail must go out all the same."""
+    return " ".join("".join(" " if unicodedata.category(c) in _BREAKS else c for c in text).split())[:300]
+
+
+def _calendar(invite: ics.Invite | None) -> dict[str, Any]:
+    """Once for programs that show invitations, once as a file for those that don't."""
+    if invite is None:
+        return {}
+    data = ics.invitation(invite)
+    return {
+        "calendar": CalendarPart(invite.method, data),
+        "attachments": (Attachment("invite.ics", "application/ics", data),),
+    }
+
+
+def organizer(at: Place) -> ics.Party:
+    return ics.Party(current_app.extensions["mail_sender"].address, at.name)
+
+
+def span_words(starts_at: dt.datetime, ends_at: dt.datetime, zone: str) -> str:
+    """A stretch of time by a zone's clock, with the zone's name: both readers must mean the same hour."""
+    here = ZoneInfo(zone)
+    return _(
+        "%(day)s, %(start)s to %(end)s (%(zone)s)",
+        day=_day_words(starts_at.astimezone(here)),
+        start=_clock_words(starts_at.astimezone(here)),
+        end=_clock_words(ends_at.astimezone(here)),
+        zone=zone_words(zone),
+    )
+
+
+def moment_words(at: dt.datetime, zone: str) -> str:
+    local = at.astimezone(ZoneInfo(zone))
+    return _(
+        "%(day)s, %(time)s (%(zone)s)",
+        day=_day_words(local),
+        time=_clock_words(local),
+        zone=zone_words(zone),
+    )
+
+
+def _day_words(local: dt.datetime) -> str:
+    return str(format_date(local, "full", rebase=False))
+
+
+def _clock_words(local: dt.datetime) -> str:
+    return str(format_time(local, "short", rebase=False))
+
+
+def zone_words(zone: str) -> str:
+    return zone.replace("_", " ")
+
+
+def same_clock(one: str, other: str, at: dt.datetime) -> bool:
+    """Whether the clocks of two zones show the same at that moment."""
+    return at.astimezone(ZoneInfo(one)).utcoffset() == at.astimezone(ZoneInfo(other)).utcoffset()
+
+
+def money_words(minor: int, currency: str) -> str:
+    return Money(minor, currency).format(get_locale() or Locale("en"))

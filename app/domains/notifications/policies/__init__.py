@@ -1,0 +1,1 @@
+"""What notifications say, and how calendars know a lesson."""

@@ -1,0 +1,73 @@
+"""Writes of notifications, one function per verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core import clock, scope
+from app.core.db import db
+from app.core.events import announce
+from app.domains.notifications.events import MailDue
+from app.domains.notifications.models import Notification
+
+
+def notify(person_id: int, *, kind: str, key: str, data: Mapping[str, Any], url: str) -> bool:
+    """Tell somebody in the app; whether this is news: the same `key` is told once, however often it comes.
+    `data` are plain values, worded when they are read: policies/words.py."""
+    row = {
+        "tenant_id": scope.tenant_id(),
+        "person_id": person_id,
+        "kind": kind,
+        "key": key,
+        "data": dict(data),
+        "url": url,
+        "happened_at": clock.now(),
+    }
+    made = insert(Notification.__table__).values(row).on_conflict_do_nothing()
+    return db.session.execute(made.returning(Notification.__table__.c.id)).scalar() is not None
+
+
+def tell(
+    person_id: int,
+    *,
+    kind: str,
+    key: str,
+    data: Mapping[str, Any],
+    url: str,
+    letter: str | None = None,
+    subject_id: int = 0,
+) -> None:
+    """As `notify`, and the first time a mail as well."""
+    if notify(person_id, kind=kind, key=key, data=data, url=url) and letter is not None:
+        announce(MailDue(scope.tenant_id(), letter, person_id, subject_id))
+
+
+def mark_read(person_id: int, *, url: str) -> None:
+    """Somebody has been where these lead."""
+    _mark_read(Notification.person_id == person_id, Notification.url == url)
+
+
+def mark_one_read(notification: Notification) -> None:
+    _mark_read(Notification.id == notification.id)
+
+
+def mark_all_read(person_id: int) -> None:
+    _mark_read(Notification.person_id == person_id)
+
+
+def _mark_read(*which: Any) -> None:
+    db.session.execute(
+        update(Notification)
+        .where(Notification.read_at.is_(None), *which)
+        .values(read_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def note_reminded(notification: Notification) -> None:
+    """Somebody is written to about what they have not read: once."""
+    notification.data = {**notification.data, "reminded": True}

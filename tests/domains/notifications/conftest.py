@@ -1,0 +1,5 @@
+"""A school whose events are delivered."""
+
+from tests.domains.notifications.support import here
+
+__all__ = ["here"]
