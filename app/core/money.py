@@ -41,6 +41,9 @@ _NO_MONEY = "XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
 _SAME = str.maketrans(
     {"\u00a0": " ", "\u202f": " ", "’": "'", "\u2212": "-", **dict.fromkeys("\u200e\u200f\u061c")}
 )
+# Where a currency that has no sign of its own meets its digits. CLDR asks for a blank there, which Babel leaves
+# out: "NOK1.00".
+_RUN_TOGETHER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 # Longer than any amount that fits, in any grouping; keeps a megabyte away from the pattern below.
 _LONGEST = 48
 
@@ -130,7 +133,7 @@ class Money:
         locale = Locale.parse(locale)
         pattern = _pattern(str(locale), exponent(self.currency))
         text: str = pattern.apply(self.decimal, locale, currency=self.currency, currency_digits=False)
-        return text
+        return _RUN_TOGETHER.sub("\u00a0", text)
 
     def __str__(self) -> str:
         return f"{self.decimal} {self.currency}"

@@ -59,8 +59,20 @@ class RequestFilters(Filters):
         return query
 
 
+def loading(model: type[Any], path: str) -> Any:
+    """The option that loads a relation along with its rows, and with a dot that of a relation's rows."""
+    first, *more = path.split(".")
+    relation = getattr(model, first)
+    option = joinedload(relation)
+    for name in more:
+        relation = getattr(relation.property.mapper.class_, name)
+        option = option.joinedload(relation)
+    return option
+
+
 class AdminData(SQLAInterface):
-    """Loads what a list shows in one statement and its count in another. `eager` names relations."""
+    """Loads what a list shows in one statement and its count in another. `eager` names relations: see
+    `loading`."""
 
     def __init__(self, model: type[Any], eager: Sequence[str] = (), search: Sequence[str] = ()) -> None:
         super().__init__(model)
@@ -106,7 +118,7 @@ class AdminData(SQLAInterface):
         )
 
     def with_relations(self, query: Query[Any]) -> Query[Any]:
-        return query.options(*(joinedload(getattr(self.obj, name)) for name in self.eager))
+        return query.options(*(loading(self.obj, path) for path in self.eager))
 
     def find(self, pk: int) -> Any | None:
         """The row of this id if it is in scope."""

@@ -9,13 +9,13 @@ from flask import request
 from flask_babel import format_decimal
 from flask_babel import gettext as _
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 
 from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.rights import READ, WRITE
 from app.core.viewer import Viewer
 from app.core.web import once, stamps
+from app.core.web.admin_data import loading
 from app.core.web.cells import Cells, plain_text
 from app.core.web.csv_rows import MAX_IMPORT_BYTES
 from app.core.web.entry import Action, AdminEntry, Registry, eager_of
@@ -176,7 +176,7 @@ class Pages:
         query = (
             select(entry.model)
             .where(getattr(entry.model, related.column) == row.id)
-            .options(*(joinedload(getattr(entry.model, name)) for name in eager_of(entry)))
+            .options(*(loading(entry.model, path) for path in eager_of(entry)))
             .order_by(entry.model.id.desc())
             .limit(RELATED + 1)
         )

@@ -204,9 +204,20 @@ class AdminEntry:
 
 def eager_of(entry: AdminEntry) -> tuple[str, ...]:
     """The relations that the shown columns need, beside those the entry names."""
-    relations = inspect(entry.model).relationships
-    named = {name.split(".")[0] for name in (*entry.columns, *entry.details)}
-    return tuple(dict.fromkeys([*entry.eager, *(name for name in named if name in relations)]))
+    named = [_relations_of(entry.model, name) for name in (*entry.columns, *entry.details)]
+    return tuple(dict.fromkeys([*entry.eager, *filter(None, named)]))
+
+
+def _relations_of(model: type[Any], column: str) -> str:
+    """The relations on the way to a column: all of `conversation.tutor`, `lesson` of `lesson.starts_at`."""
+    path: list[str] = []
+    for name in column.split("."):
+        relations = inspect(model).relationships
+        if name not in relations:
+            break
+        path.append(name)
+        model = relations[name].mapper.class_
+    return ".".join(path)
 
 
 class Registry:

@@ -1,7 +1,9 @@
-"""`GET /api/v1/_openapi.json`: the API described from what is registered, for the host it is asked on."""
+"""`GET /api/v1/_openapi.json`: the API described for the host it is asked on: the records' part from what is
+registered, the rest as the api modules of the domains say."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, current_app, jsonify
@@ -12,6 +14,25 @@ from wtforms.validators import Length
 
 from app.core.rights import WRITE, catalogue
 from app.core.web.api_view import api_columns
+from app.core.web.describing import (
+    DAY,
+    KEY_HEADER,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Described,
+    Json,
+    content,
+    in_path,
+    list_of,
+    ok,
+    one_of,
+    operation,
+    or_null,
+    query,
+    record,
+    ref,
+)
 from app.core.web.entry import AdminEntry, registry
 from app.core.web.entry_forms import form_of
 from app.core.web.forms import Form, RelatedField, RightsField
@@ -19,16 +40,6 @@ from app.core.web.list_args import SIZES, kind_of
 from app.core.web.site import site
 
 bp = Blueprint("openapi", __name__)
-
-Json = dict[str, Any]
-TEXT: Json = {"type": "string"}
-PROBLEM = {"$ref": "#/components/responses/Problem"}
-KEY_HEADER: Json = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {**TEXT, "maxLength": 200},
-    "description": "Makes a repeat of this request harmless for a day.",
-}
 
 IF_MATCH: Json = {
     "name": "If-Match",
@@ -59,8 +70,11 @@ def document() -> Json:
 
 def _document() -> Json:
     entries = [e for e in registry().entries if e.has_api and site().surface in e.surfaces]
-    paths: Json = dict(_auth_paths())
-    schemas: Json = dict(_shared_schemas())
+    paths: Json = dict(_OWN_PATH)
+    schemas: Json = dict(_SHARED_SCHEMAS)
+    for module in _described():
+        paths |= module.PATHS
+        schemas |= module.SCHEMAS
     for entry in entries:
         paths |= _paths(entry)
         schemas[entry.resource] = _record(entry)
@@ -80,50 +94,54 @@ def _document() -> Json:
             "responses": {
                 "Problem": {
                     "description": "A refusal (RFC 9457).",
-                    "content": {"application/problem+json": {"schema": _ref("problem")}},
+                    "content": {"application/problem+json": {"schema": ref("problem")}},
                 }
             },
         },
     }
 
 
+def _described() -> list[Described]:
+    """The api modules whose addresses this surface's hosts have."""
+    modules: Sequence[Described] = current_app.extensions["api_docs"]
+    return [module for module in modules if site().surface in module.SURFACES]
+
+
 def _paths(entry: AdminEntry) -> Json:
     base, tag = f"/api/v1/{entry.slug}/", str(entry.plural)
     item = f"{base}{{id}}"
-    record = _ref(entry.resource)
-    stamped = {"200": {**_content(record), "headers": ETAG}}
-    one: Json = {"parameters": [_id()], "get": _operation(tag, "One record", stamped)}
-    many: Json = {
-        "get": _operation(tag, "A page of records", _ok(_page(entry)), parameters=_list_args(entry))
-    }
+    one_record = ref(entry.resource)
+    stamped = {"200": {**content(one_record), "headers": ETAG}}
+    one: Json = {"parameters": [in_path("id", WHOLE)], "get": operation(tag, "One record", stamped)}
+    many: Json = {"get": operation(tag, "A page of records", ok(_page(entry)), parameters=_list_args(entry))}
     if entry.can_add:
-        many["post"] = _operation(
+        many["post"] = operation(
             tag,
             "A new record",
-            {"201": _content(record)},
+            {"201": content(one_record)},
             parameters=_key_header(),
-            body=_ref(f"{entry.resource}.new"),
+            body=ref(f"{entry.resource}.new"),
         )
     if entry.can_edit:
-        change, part = _ref(f"{entry.resource}.change"), _ref(f"{entry.resource}.part")
+        change, part = ref(f"{entry.resource}.change"), ref(f"{entry.resource}.part")
         for method, summary, body in (
             ("put", "Change all of a record", change),
             ("patch", "Change some of a record", part),
         ):
-            one[method] = _operation(tag, summary, stamped, parameters=[IF_MATCH], body=body)
+            one[method] = operation(tag, summary, stamped, parameters=[IF_MATCH], body=body)
     if entry.can_delete and WRITE in entry.verbs:
         deleted = {"204": {"description": "Deleted."}}
-        one["delete"] = _operation(tag, "Delete a record", deleted, parameters=[IF_MATCH])
+        one["delete"] = operation(tag, "Delete a record", deleted, parameters=[IF_MATCH])
     found: Json = {base: many, item: one}
     for action in entry.actions:
         if action.leaves or (action.surfaces is not None and site().surface not in action.surfaces):
             continue
         found[f"{item}/{action.name}"] = {
-            "parameters": [_id()],
-            "post": _operation(
+            "parameters": [in_path("id", WHOLE)],
+            "post": operation(
                 tag,
                 str(action.label),
-                _ok(record),
+                ok(one_record),
                 parameters=_key_header(),
                 body=_body(action.form) if action.form else None,
             ),
@@ -131,66 +149,54 @@ def _paths(entry: AdminEntry) -> Json:
     return found
 
 
-def _operation(
-    tag: str, summary: str, responses: Json, *, parameters: list[Json] | None = None, body: Json | None = None
-) -> Json:
-    found: Json = {"tags": [tag], "summary": summary, "responses": {**responses, "default": PROBLEM}}
-    if parameters:
-        found["parameters"] = parameters
-    if body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return found
-
-
 def _list_args(entry: AdminEntry) -> list[Json]:
     sortable = [f"{sign}{name}" for name in entry.sortable or () for sign in ("", "-")]
     found = [
-        _query("q", TEXT, "Words to look for."),
-        _query("page", {"type": "integer", "minimum": 1}, "Counts from 1."),
-        _query("size", {"type": "integer", "minimum": 1, "maximum": SIZES[-1]}, "Records on a page."),
+        query("q", TEXT, "Words to look for."),
+        query("page", {**WHOLE, "minimum": 1}, "Counts from 1."),
+        query("size", {**WHOLE, "minimum": 1, "maximum": SIZES[-1]}, "Records on a page."),
     ]
     if sortable:
-        found.append(_query("sort", {**TEXT, "enum": sortable}, "With a minus: from the end."))
+        found.append(query("sort", one_of(sortable), "With a minus: from the end."))
     for name in entry.filters:
         kind, label = kind_of(entry, name), str(entry.label_of(name))
         if kind == "date":
-            day = {**TEXT, "format": "date"}
-            found += [_query(f"{name}.from", day, label), _query(f"{name}.to", day, label)]
+            found += [query(f"{name}.from", DAY, label), query(f"{name}.to", DAY, label)]
         elif kind == "bool":
-            found.append(_query(name, {**TEXT, "enum": ["y", "n"]}, label))
+            found.append(query(name, one_of("yn"), label))
         elif kind == "choice":
             keys = [key for key, _label in entry.choices_of(name) or ()]
-            found.append(_query(name, {**TEXT, "enum": keys}, label))
+            found.append(query(name, one_of(keys), label))
         else:
-            found.append(_query(name, {"type": "integer"} if kind == "related" else TEXT, label))
+            found.append(query(name, WHOLE if kind == "related" else TEXT, label))
     return found
 
 
 def _record(entry: AdminEntry) -> Json:
     """What the API shows: types from the columns, a related record as its id and label."""
     mapper = inspect(entry.model)
-    members: Json = {"id": {"type": "integer"}}
+    members: Json = {"id": WHOLE}
     for name in api_columns(entry):
         members[name] = (
             _column(mapper.columns[name])
             if name in mapper.columns
             else _related(name in mapper.relationships)
         )
-    return {"type": "object", "properties": members}
+    return record(members)
 
 
 def _related(is_record: bool) -> Json:
-    return {"anyOf": [_ref("link"), {"type": "null"}]} if is_record else {}
+    return or_null(ref("link")) if is_record else {}
 
 
 def _column(column: Any) -> Json:
     kind: Json = {}
     for cls, schema in (
         (Boolean, {"type": "boolean"}),
-        (Integer, {"type": "integer"}),
+        (Integer, WHOLE),
         (Float, {"type": "number"}),
-        (DateTime, {**TEXT, "format": "date-time"}),
-        (Date, {**TEXT, "format": "date"}),
+        (DateTime, MOMENT),
+        (Date, DAY),
     ):
         if isinstance(column.type, cls):
             kind = schema
@@ -228,9 +234,9 @@ def _field(field: Field, entry: AdminEntry | None) -> Json:
         described["description"] = str(field.description)
     if isinstance(field, RightsField):
         rights = sorted(catalogue().on(site().surface))
-        return {**described, "type": "array", "items": {**TEXT, "enum": rights}}
+        return {**described, **list_of(one_of(rights))}
     if isinstance(field, BooleanField):
-        return {**described, "type": "boolean"}
+        return {**described, "type": ["boolean", "null"]}
     schema = {**described, **_scalar(field, entry)}
     if not field.flags.required:
         schema["type"] = [schema["type"], "null"]
@@ -241,7 +247,7 @@ def _field(field: Field, entry: AdminEntry | None) -> Json:
 
 def _scalar(field: Field, entry: AdminEntry | None) -> Json:
     if isinstance(field, RelatedField | IntegerField):
-        return {"type": "integer"}
+        return WHOLE
     if isinstance(field, SelectField):
         # Only an entry's own choices: those of a field may be rows, and this page shows no data.
         choices = entry.choices_of(field.short_name) if entry is not None else None
@@ -262,75 +268,29 @@ def _any(value: Any) -> Any:
 
 
 def _page(entry: AdminEntry) -> Json:
-    number = {"type": "integer"}
-    members = {"count": number, "page": number, "size": number}
-    return {
-        "type": "object",
-        "properties": {**members, "result": {"type": "array", "items": _ref(entry.resource)}},
+    members = {"count": WHOLE, "page": WHOLE, "size": WHOLE, "result": list_of(ref(entry.resource))}
+    return record(members)
+
+
+_OWN_PATH: Json = {
+    "/api/v1/_openapi.json": {
+        "get": operation("API", "This description", ok({"type": "object"}), for_all=True),
     }
-
-
-def _auth_paths() -> Json:
-    def post(summary: str, body: Json | None, responses: Json, *, open_to_all: bool = True) -> Json:
-        operation = _operation("Sign-in", summary, responses, body=body)
-        return {"post": {**operation, "security": []} if open_to_all else operation}
-
-    def texts(*names: str) -> Json:
-        return {"type": "object", "properties": dict.fromkeys(names, TEXT), "required": list(names)}
-
-    return {
-        "/api/v1/auth/token": post("Sign in", texts("email", "password"), _ok(_ref("tokens"))),
-        "/api/v1/auth/refresh": post("Swap a refresh token", texts("refresh_token"), _ok(_ref("tokens"))),
-        "/api/v1/auth/logout": post("Sign out", None, {"204": {"description": "Out."}}, open_to_all=False),
-    }
-
-
-def _shared_schemas() -> Json:
-    return {
-        "link": {"type": "object", "properties": {"id": {"type": "integer"}, "label": TEXT}},
-        "tokens": {
-            "type": "object",
-            "properties": {
-                "access_token": TEXT,
-                "refresh_token": TEXT,
-                "token_type": {"const": "Bearer"},
-                "expires_in": {"type": "integer", "description": "Seconds."},
-            },
+}
+_SHARED_SCHEMAS: Json = {
+    "link": record({"id": WHOLE, "label": TEXT}),
+    # What a refusal says beyond this stands with the operation that refuses.
+    "problem": record(
+        {
+            "type": TEXT,
+            "title": TEXT,
+            "status": WHOLE,
+            "detail": TEXT,
+            "code": TEXT,
+            "request_id": TEXT,
+            "field": TEXT,
+            "errors": list_of(record({"field": TEXT, "message": TEXT})),
         },
-        "problem": {
-            "type": "object",
-            "properties": {
-                "type": TEXT,
-                "title": TEXT,
-                "status": {"type": "integer"},
-                "detail": TEXT,
-                "code": TEXT,
-                "request_id": TEXT,
-                "field": TEXT,
-                "errors": {
-                    "type": "array",
-                    "items": {"type": "object", "properties": {"field": TEXT, "message": TEXT}},
-                },
-            },
-        },
-    }
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _ok(schema: Json) -> Json:
-    return {"200": _content(schema)}
-
-
-def _content(schema: Json) -> Json:
-    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
-
-
-def _query(name: str, schema: Json, description: str) -> Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def _id() -> Json:
-    return {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}
+        optional=frozenset({"field", "errors"}),
+    ),
+}

@@ -1,14 +1,18 @@
-"""Who acts, signed in or not: a visitor holds seats too. The token lives in the browser's signed session."""
+"""Who acts, signed in or not: a visitor holds seats too, and reads times by their own clock. The token and
+the zone live in the browser's signed session."""
 
 from __future__ import annotations
 
 import secrets
+import zoneinfo
+from functools import cache
 
 from flask import session
 
 from app.core.web.viewing import viewer
 
 KEY = "visitor"
+ZONE = "zone"
 
 
 def actor() -> str:
@@ -27,3 +31,15 @@ def actors() -> frozenset[str]:
     who, token = viewer(), session.get(KEY)
     found = {f"u:{who.user_id}"} if who else set()
     return frozenset(found | ({f"v:{token}"} if isinstance(token, str) else set()))
+
+
+def chosen_zone() -> str | None:
+    """The time zone that was chosen in this browser, where one was."""
+    chosen = session.get(ZONE)
+    return chosen if isinstance(chosen, str) and chosen in _zones() else None
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Read once: asking walks through hundreds of files."""
+    return frozenset(zoneinfo.available_timezones())

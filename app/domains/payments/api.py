@@ -9,12 +9,30 @@ from flask import Blueprint, jsonify, request, url_for
 from app.core import clock, idempotency, scope
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
+from app.core.rights import TENANT
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.describing import (
+    ADDRESS,
+    KEY_HEADER,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Json,
+    body,
+    in_path,
+    list_of,
+    ok,
+    one_of,
+    operation,
+    or_null,
+    record,
+    ref,
+)
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant, signed_in
 from app.domains.payments import jobs, policies, queries, service
-from app.domains.payments.models import Order
+from app.domains.payments.models import RECEIPT_KINDS, Order
 from app.domains.payments.service.receipts import title_of
 
 bp = Blueprint("payments_api", __name__)
@@ -29,8 +47,7 @@ class _NotYet(Exception):
 @bp.get("/api/v1/orders/<code>")
 def order(code: str) -> Any:
     """An order of the caller's with its lines and documents. Amounts are in minor units."""
-    found = _order_of(signed_in(), code)
-    return jsonify(_json(found))
+    return jsonify(_json(_order_of(_payer(), code)))
 
 
 @bp.post("/api/v1/orders/<code>/pay")
@@ -38,7 +55,7 @@ def pay(code: str) -> Any:
     """Start paying: where the payer goes on (`checkout_url`), or what the provider's form in the app needs
     (`client_secret`, `publishable_key`). Again it is the same payment; with the same `Idempotency-Key` also
     the same answer."""
-    who = signed_in()
+    who = _payer()
     order_id = _order_of(who, code).id
     answer, replayed = _once(who, lambda: _started(order_id))
     response = jsonify(answer)
@@ -47,8 +64,13 @@ def pay(code: str) -> Any:
     return response
 
 
-def _order_of(who: Viewer, code: str) -> Order:
+def _payer() -> Viewer:
+    """Raises NotFound on the platform's host, SignInNeeded."""
     on_tenant()
+    return signed_in()
+
+
+def _order_of(who: Viewer, code: str) -> Order:
     found = queries.order_by_code(code)
     if not policies.belongs_to(found, person_id=who.person_id, actors={f"u:{who.user_id}"}):
         raise NotFound
@@ -133,3 +155,63 @@ def _json(order: Order) -> dict[str, Any]:
             for receipt in receipts
         ],
     }
+
+
+# -- As OpenAPI describes it -------------------------------------------------------------------------------
+
+SURFACES = frozenset({TENANT})
+
+_TAG = "Orders"
+_MINOR: Json = {**WHOLE, "minimum": 0, "description": "Minor units of the order's currency."}
+_LINE = record(
+    {
+        "description": TEXT,
+        "quantity": WHOLE,
+        "gross_minor": _MINOR,
+        "net_minor": _MINOR,
+        "tax_minor": _MINOR,
+        "tax_rate_bp": {**WHOLE, "description": "Hundredths of a percent."},
+        "refunded_minor": _MINOR,
+    }
+)
+_RECEIPT = record({"kind": one_of(RECEIPT_KINDS), "label": TEXT, "url": ADDRESS})
+
+SCHEMAS: Json = {
+    "payments.order": record(
+        {
+            "code": TEXT,
+            "state": one_of(policies.STATES),
+            "currency": TEXT,
+            "total_minor": _MINOR,
+            "total": {**TEXT, "description": "The same in words: 40.00 EUR."},
+            "placed_at": MOMENT,
+            "expires_at": {**MOMENT, "description": "It can be paid until then."},
+            "paid_at": or_null(MOMENT),
+            "lines": list_of(_LINE),
+            "receipts": list_of(_RECEIPT),
+        }
+    ),
+    "payments.start": {
+        "oneOf": [
+            {**body({"checkout_url": ADDRESS}), "description": "Send the payer's browser there."},
+            {
+                **body({"client_secret": TEXT, "publishable_key": TEXT}),
+                "description": "For the provider's form in the app.",
+            },
+            {**body({"state": {"const": "paid"}}), "description": "It cost nothing."},
+        ]
+    },
+}
+
+PATHS: Json = {
+    "/api/v1/orders/{code}": {
+        "parameters": [in_path("code")],
+        "get": operation(_TAG, "One's own order", ok(ref("payments.order"))),
+    },
+    "/api/v1/orders/{code}/pay": {
+        "parameters": [in_path("code")],
+        "post": operation(
+            _TAG, "Start paying, or go on with it", ok(ref("payments.start")), parameters=[KEY_HEADER]
+        ),
+    },
+}

@@ -26,6 +26,7 @@ from app.providers.payments import PaymentStatus, ProviderPayment, step
 # What a page says of an order; finer than its status, and never stored.
 PAYABLE, WAITING, DECLINED, LATE = "payable", "waiting", "declined", "late"
 REFUNDED, PARTLY_REFUNDED = "refunded", "partly_refunded"
+STATES = (PAYABLE, WAITING, DECLINED, LATE, PAID, PARTLY_REFUNDED, REFUNDED, EXPIRED, CANCELLED)
 
 # A payment in one of these may still take money.
 UNDER_WAY = frozenset({CREATED, UNKNOWN, PENDING, FAILED})

@@ -20,6 +20,12 @@ MOST_BIO = 10_000
 
 def profile_for(person: Person) -> TutorProfile:
     """The person's profile, an empty one if there was none."""
+    profile = _known_or_new(person)
+    db.session.flush()  # its address is taken from now on
+    return profile
+
+
+def _known_or_new(person: Person) -> TutorProfile:
     queries.person_for_update(person.id)  # two first offerings at once make one profile
     profile = queries.profile_of(person.id)
     if profile is None:
@@ -27,7 +33,6 @@ def profile_for(person: Person) -> TutorProfile:
         slug = policies.free_slug(slug, queries.taken_slugs(TutorProfile, slug))
         profile = TutorProfile(person_id=person.id, slug=slug)
         db.session.add(profile)
-        db.session.flush()  # its address is taken from now on
     return profile
 
 
@@ -37,8 +42,9 @@ def add_profile(
     """A profile that a manager writes. Raises ProfileExists, Invalid at its field."""
     if queries.profile_of(person.id) is not None:
         raise ProfileExists(field="person")
-    profile = profile_for(person)
-    correct_profile(profile, headline=headline, bio=bio, languages=languages)
+    profile = _known_or_new(person)
+    _say(profile, headline=headline, bio=bio, languages=languages)
+    db.session.flush()
     return profile
 
 
@@ -63,6 +69,11 @@ def correct_profile(
     profile: TutorProfile, *, headline: str | None, bio: str | None, languages: str | None
 ) -> None:
     """Change its words. Raises Invalid at its field."""
+    _say(profile, headline=headline, bio=bio, languages=languages)
+    note(profile, "profile changed")
+
+
+def _say(profile: TutorProfile, *, headline: str | None, bio: str | None, languages: str | None) -> None:
     for name, text, most in (
         ("headline", headline, 160),
         ("bio", bio, MOST_BIO),
@@ -72,7 +83,6 @@ def correct_profile(
         if len(text) > most:
             raise Invalid(_l("This is too long: %(most)s characters at most.", most=most), field=name)
         setattr(profile, name, text or None)
-    note(profile, "profile changed")
 
 
 def check_picture(key: str | None, *, kind: str) -> None:
