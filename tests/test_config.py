@@ -16,7 +16,12 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://wm_app:secret@db/wemaster",
     "REDIS_URL": "redis://cache",
     "MAIL_PROVIDER": "smtp",
+    "PAYMENT_PROVIDER": "stripe",
+    "STRIPE_SECRET_KEY": "sk_live_x",
+    "STRIPE_PUBLISHABLE_KEY": "pk_live_x",
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
 }
+ANY_TEXT: list[str] = []  # what it is worth turns out where it is used
 JUNK = {
     "ENVIRONMENT": ["prod"],
     "SECRET_KEY": ["short"],
@@ -38,7 +43,7 @@ JUNK = {
     "MIGRATION_DATABASE_URL": ["junk", "postgresql://db:port/wemaster"],
     "DATABASE_POOL_SIZE": ["junk", "0", "100000"],
     "REDIS_URL": ["junk", "http://cache", "redis://cache:port", "redis://cache?unknown=1", "redis://[::1"],
-    "VAR_DIR": [],  # any text names a place; where it can't be made, the commands say so
+    "VAR_DIR": ANY_TEXT,  # names a place; where it can't be made, the commands say so
     "MAIL_PROVIDER": ["pigeon"],
     "MAIL_FROM": ["nobody", "House <no reply>", "House <>"],
     "SMTP_HOST": ["a b", "smtp://relay"],
@@ -46,6 +51,18 @@ JUNK = {
     "SMTP_USERNAME": ["alone"],
     "SMTP_PASSWORD": ["alone"],
     "SMTP_SECURITY": ["ssl"],
+    "PAYMENT_PROVIDER": ["paypal"],
+    "STRIPE_SECRET_KEY": ANY_TEXT,
+    "STRIPE_PUBLISHABLE_KEY": ANY_TEXT,
+    "STRIPE_WEBHOOK_SECRET": ANY_TEXT,
+    "STRIPE_API_BASE": ANY_TEXT,
+    "SIMULATOR_PORT": ["junk", "0", "65536"],
+    "STORAGE_PROVIDER": ["floppy"],
+    "S3_ENDPOINT_URL": ANY_TEXT,
+    "S3_BUCKET": ANY_TEXT,
+    "S3_ACCESS_KEY": ANY_TEXT,
+    "S3_SECRET_KEY": ANY_TEXT,
+    "S3_REGION": ANY_TEXT,
     "DEFAULT_LOCALE": ["xx", "junk"],
     "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
@@ -112,6 +129,43 @@ def test_production_must_say_it(
         if value is not None:
             monkeypatch.setenv(key, value)
     assert refusal(capsys) == f"configuration: {name}: must be set in production\n"
+
+
+@pytest.mark.parametrize("given", [None, ""])
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        *(("stripe", f"STRIPE_{name}") for name in ("SECRET_KEY", "PUBLISHABLE_KEY", "WEBHOOK_SECRET")),
+        *(("s3", f"S3_{name}") for name in ("BUCKET", "ACCESS_KEY", "SECRET_KEY")),
+    ],
+)
+def test_a_provider_that_is_chosen_has_all_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    provider: str,
+    name: str,
+    given: str | None,
+) -> None:
+    storage = {"STORAGE_PROVIDER": "s3", "S3_BUCKET": "b", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s"}
+    for key, value in {**PRODUCTION, **storage, name: given}.items():
+        if value is not None:
+            monkeypatch.setenv(key, value)
+    assert refusal(capsys) == f"configuration: {name}: is needed with {provider}\n"
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("MAIL_PROVIDER", "smtp"), ("PAYMENT_PROVIDER", "stripe")])
+@pytest.mark.parametrize("given", [None, "mock"])
+def test_production_pretends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    wanted: str,
+    given: str | None,
+) -> None:
+    for key, value in {**PRODUCTION, name: given}.items():
+        if value is not None:
+            monkeypatch.setenv(key, value)
+    assert refusal(capsys) == f"configuration: {name}: must be {wanted} in production\n"
 
 
 def test_production_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""The live installation that the browser tests visit: an operator and a plan, made through the services."""
+"""The live installations that the browser tests visit: an operator and a plan, made through the services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,15 @@ from app.domains.accounts.models import OPERATOR
 from app.domains.accounts.service import people
 from app.domains.tenancy.models import Plan
 from app.shell.factory import create_app
-from tests.support.databases import settings_for
-from tests.support.servers import LiveServers
+from tests.support.databases import Clones, settings_for
+from tests.support.servers import LiveServers, live_servers
 
 OPERATOR_PASSWORD = "demo-operator"
 
 
-@pytest.fixture(scope="session")
-def operated(live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+@contextmanager
+def operating(live: LiveServers, directory: Path) -> Iterator[Flask]:
     """An application on the live database, for what no page offers yet; the operator can sign in."""
-    directory: Path = tmp_path_factory.mktemp("operated")
     app = create_app(settings_for(live.database, directory, PORT=live.port))
     with app.app_context():
         with platform_scope("make the operator"), transaction() as session:
@@ -38,3 +38,23 @@ def operated(live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield app
         db.engine.dispose()
     app.extensions["redis"].close()
+
+
+@pytest.fixture(scope="session")
+def operated(live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """On the processes that all browser tests share."""
+    with operating(live, tmp_path_factory.mktemp("operated")) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def own_live(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServers]:
+    """Processes of this module's own: whoever moves the clock moves it for the whole installation."""
+    with live_servers(clones.make("job"), tmp_path_factory.mktemp("job")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_operated(own_live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    with operating(own_live, tmp_path_factory.mktemp("own_operated")) as app:
+        yield app

@@ -14,7 +14,7 @@ from app.domains.accounts.models import MANAGER, OPERATOR, TUTOR
 from app.domains.accounts.service import people
 from app.domains.tenancy import queries, service
 from tests.browser.conftest import OPERATOR_PASSWORD
-from tests.browser.test_story import PASSWORD, sign_in, submit
+from tests.browser.steps import PASSWORD, sign_in, submit
 from tests.support.browser import PageAt, shoot
 from tests.support.servers import LiveServers
 

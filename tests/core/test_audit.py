@@ -29,12 +29,22 @@ from tests.support.world import PASSWORD, Browser, World, drain
 ENTRIES = {entry.slug: entry for entry in make_registry().entries}
 IP = "203.0.113.77"
 NEW_PASSWORD = "another correct horse"
-# Plumbing whose every row would be an entry about an entry: their models say AUDITED = False.
+# Plumbing whose every row would be an entry about an entry, and what is its own story: their models say
+# AUDITED = False.
 PLUMBING = {
+    "conversation",
+    "conversation_member",
     "handover_ticket",
     "idempotency_key",
+    "ledger_entry",
+    "message",
     "mock_mail",
+    "notification",
+    "occupation",
     "outbox",
+    "posting",
+    "provider_event",
+    "receipt_counter",
     "refresh_token",
     "schedule",
     "throttle",
@@ -434,7 +444,9 @@ def test_only_who_may_read_the_trail_sees_the_story(world: World) -> None:
 def test_each_reads_what_concerns_them(world: World, app: Flask) -> None:
     world.manager().post("/admin/people/add", full_name="Annas Ada")
     world.manager(world.bert).post("/admin/people/add", full_name="Berts Bob")
-    world.operator().post("/admin/plans/add", name="Platform Plan", code="pp", max_tutors=1)
+    world.operator().post(
+        "/admin/plans/add", name="Platform Plan", code="pp", max_tutors=1, platform_fee_bp=5
+    )
     annas = world.manager().get("/admin/audit/?q=A").text
     assert "Annas Ada" in annas
     for hidden in ("Berts Bob", "Platform Plan"):

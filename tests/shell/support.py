@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from app.core.db import db
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts import queries
-from app.domains.accounts.service import people, signin
+from app.domains.accounts.events import RegistrationRequested
+from app.domains.accounts.service import people, registration, signin
+from app.shell.models import metadata
+from tests.support.canaries import settle
 from tests.support.databases import Database
 from tests.support.entries import make
+from tests.support.paths import IDS, SAME, source_of
 from tests.support.world import World
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -49,6 +55,7 @@ class Links:
     invitation: str
     reset: str
     verify: str
+    register: str
 
 
 def state(database: Database) -> Mapping[str, str]:
@@ -68,7 +75,9 @@ def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def rows_for_all(world: World) -> Mapping[str, Sequence[int]]:
-    """Two rows of each admin entry; their ids by slug."""
+    """Two rows of each admin entry; their ids by slug. And what anna's own people see on their pages."""
+    with world.app.app_context(), tenant_scope(world.anna.id), transaction() as session:
+        settle(session, world.anna)
     return {entry.slug: make(world, entry, 2) for entry in world.app.extensions["admin"].entries}
 
 
@@ -83,7 +92,8 @@ def links(world: World) -> Links:
             reset = signin.reset_token(user, company.id)
         with platform_scope("a link for a test"):
             verify = signin.email_token(queries.user(company.accounts["manager"]), "fresh@mail.test")
-    return Links(invitation, reset, verify)
+        asked = RegistrationRequested(company.id, "nobody@mail.test", "Nobody", "student", "")
+        return Links(invitation, reset, verify, registration.token_of(asked))
 
 
 def _invite(by: people.Inviter) -> Any:
@@ -124,8 +134,27 @@ def _values(
         return [getattr(alive, rule.rule.split("/")[1])]
     if name == "filename":
         return [_asset(app)]
-    known = {"session_id": 1, "tenant_id": world.anna.id, "revision": 1}
-    return [known[name]]
+    if name in IDS:
+        return [_row_id(app, world, ids, IDS[name])]
+    source = source_of(rule.rule) if name in {"code", "slug"} else None
+    if source is not None:
+        return [_word(app, world, *source)]
+    return [{**SAME, "name": "nothing.webp"}[name]]
+
+
+def _row_id(app: Flask, world: World, ids: Mapping[str, Sequence[int]], table: str) -> int:
+    if table == "tenant":
+        return world.anna.id
+    by_table = {entry.model.__tablename__: entry.slug for entry in app.extensions["admin"].entries}
+    return ids[by_table[table]][0]
+
+
+def _word(app: Flask, world: World, table: str, column: str) -> str:
+    """That of some row of anna's: the first, which is her own people's."""
+    with app.app_context(), tenant_scope(world.anna.id):
+        found = metadata.tables[table]
+        query = select(found.c[column]).where(found.c.tenant_id == world.anna.id)
+        return str(db.session.scalars(query.order_by(found.c.id).limit(1)).one())
 
 
 def _asset(app: Flask) -> str:

@@ -9,79 +9,14 @@ from flask import Flask
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from app.core import clock
 from app.shell import checks
-from tests.support.databases import Database
-from tests.support.world import World
+from tests.domains.accounts.support import second_app
+from tests.shell.breaks import BREAKS, DELIVERY
+from tests.support.databases import Clones, Database, settings_for
+from tests.support.lived import AFTERWARDS, live
+from tests.support.world import World, make_world
 
-DELIVERY = (
-    "INSERT INTO outbox (event_id, handler, name, tenant_id, payload, request_id, status, attempts,"
-    " announced_at, due_at) VALUES (gen_random_uuid(), 'h', 'E', NULL, '{{}}', '', '{status}', {attempts},"
-    " clock_timestamp() - interval '{age}', clock_timestamp() - interval '{due}') RETURNING id"
-)
-TRAIL = (
-    "INSERT INTO audit_entry (tenant_id, occurred_at, actor_kind, actor_label, request_id, verb, thing_type,"
-    " thing_id, thing_label, changes) SELECT tenant_id, clock_timestamp(), 'system', 'x', '', 'changed',"
-    " '{table}', id, 'x', '{{\"status\": [{before}, \"{after}\"]}}' FROM {table}"
-)
-OTHERS_PERSON = (
-    "UPDATE membership SET person_id = (SELECT id FROM person WHERE tenant_id <> membership.tenant_id LIMIT 1)"
-    " WHERE id = (SELECT min(id) FROM membership)"
-)
-INVITATION = (
-    "WITH person AS (INSERT INTO person (tenant_id, full_name, created_at, changed_at) SELECT id, 'X',"
-    " clock_timestamp(), clock_timestamp() FROM tenant LIMIT 1 RETURNING tenant_id, id)"
-    " INSERT INTO invitation (tenant_id, person_id, email, role_key, status, issue, expires_at, invited_by,"
-    " created_at, changed_at) SELECT tenant_id, id, 'x@x.test', 'tutor', 'accepted', 1, clock_timestamp(), 'x',"
-    " clock_timestamp(), clock_timestamp() FROM person"
-)
-
-BREAKS = [
-    ("no row refers to another tenant's row", OTHERS_PERSON, "person_id is another tenant's"),
-    (
-        "every tenant-owned table has its policies on",
-        "ALTER TABLE person NO FORCE ROW LEVEL SECURITY",
-        "person: ",
-    ),
-    ("every tenant-owned table has its policies on", "DROP POLICY person_tenant ON person", "person: "),
-    (
-        "every tenant-owned table has its policies on",
-        "CREATE POLICY hole ON person TO wm_app USING (true)",
-        "person: ",
-    ),
-    ("every tenant-owned table has its policies on", "ALTER TABLE person RENAME TO people", "person: "),
-    (
-        "each delivery was made or is due",
-        DELIVERY.format(status="due", attempts=3, age="2 h", due="2 h"),
-        "to h",
-    ),
-    (
-        "each delivery was made or is due",
-        DELIVERY.format(status="due", attempts=0, age="2 h", due="-30 s"),
-        "to h",
-    ),
-    ("no delivery gave up", DELIVERY.format(status="dead", attempts=16, age="2 h", due="2 h"), "gave up"),
-    (
-        "each company that had a manager has one",
-        "UPDATE membership SET status = 'ended' WHERE role_key = 'manager'",
-        "has no manager",
-    ),
-    ("each accepted invitation has its member", INVITATION, "was accepted by nobody"),
-    (
-        "states moved as allowed only",
-        TRAIL.format(table="membership", before='"ended"', after="ended"),
-        "from ended to ended",
-    ),
-    (
-        "states moved as allowed only",
-        TRAIL.format(table="membership", before="null", after="lost"),
-        "to lost",
-    ),
-    (
-        "each state is the one that the audit trail ends with",
-        "UPDATE tenant SET status = 'suspended' WHERE slug = 'anna'",
-        "is suspended, but was last made active",
-    ),
-]
 SOUND = [
     DELIVERY.format(status="due", attempts=0, age="1 min", due="-30 s"),
     DELIVERY.format(status="due", attempts=9, age="3 h", due="-30 min"),
@@ -89,11 +24,21 @@ SOUND = [
 ]
 
 
+@pytest.fixture(scope="module")
+def lived(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, Database]]:
+    """A world in which a company has lived, on a clone of its own: nobody here leaves anything in it."""
+    database = clones.make("lived")
+    with second_app(settings_for(database, tmp_path_factory.mktemp("lived"))) as app:
+        live(make_world(app))
+        yield app, database
+
+
 @pytest.fixture
-def by_hand(world: World, database: Database) -> Iterator[Connection]:
-    """A superuser's transaction on the world, without the keys' own checks; it is rolled back."""
+def by_hand(lived: tuple[Flask, Database]) -> Iterator[Connection]:
+    """A superuser's transaction on it, without the keys' own checks; it is rolled back."""
+    _app, database = lived
     engine = create_engine(database.superuser_url, poolclass=NullPool)
-    with engine.connect() as connection:
+    with clock.frozen(AFTERWARDS), engine.connect() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         yield connection
         connection.rollback()
@@ -108,6 +53,14 @@ def broken(connection: Connection, name: str) -> list[str]:
 
 def test_every_rule_is_broken_here() -> None:
     assert {name for name, _statement, _words in BREAKS} == {rule.name for rule in checks.RULES}
+
+
+def test_a_life_breaks_no_rule(lived: tuple[Flask, Database]) -> None:
+    app, _database = lived
+    with clock.frozen(AFTERWARDS):
+        found = checks.broken_rules(app)
+    assert list(found) == [rule.name for rule in checks.RULES]
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(("name", "statement", "words"), BREAKS)

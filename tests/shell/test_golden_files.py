@@ -155,7 +155,6 @@ FABS_ADDRESSES = (
     "/resetpassword/form",
     "/userinfoeditview/form",
     "/users/userinfo/",
-    "/register/form",
     "/lang/de",
     "/back",
     "/api/v1/security/login",

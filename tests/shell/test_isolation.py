@@ -21,6 +21,7 @@ from app.core.db import ScopedSession, db
 from app.core.rights import TENANT
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
+from app.domains.accounts.events import RegistrationRequested
 from app.domains.accounts.models import (
     ACTIVE,
     SUPPORT,
@@ -31,7 +32,7 @@ from app.domains.accounts.models import (
     Person,
     TenantRole,
 )
-from app.domains.accounts.service import people, signin, tokens
+from app.domains.accounts.service import people, registration, signin, tokens
 from app.shell.factory import create_app
 from app.shell.identity import SESSION_KEY
 from tests.support.canaries import Rows, fill, leap, plant
@@ -133,10 +134,12 @@ def set_stage(world: World, database: Database) -> Stage:
     assert plant(database, bert, keep=bert.email("manager")) == NO_CANARY
     app.extensions["places"].forget()
     with database.connect("wm_owner") as connection:
-        own, foreign = Rows(connection, anna).ids(), Rows(connection, bert).ids()
+        annas, berts = Rows(connection, anna), Rows(connection, bert)
+        own, foreign, own_words = annas.ids(), berts.ids(), annas.words()
+        secrets |= berts.words()
     assert all(own.values()), "a table has no row of anna's"
     assert all(foreign.values()), "a table has no row of bert's"
-    return Stage(world, database, Walk(world, own, foreign, secrets), guests)
+    return Stage(world, database, Walk(world, own, foreign, own_words, secrets), guests)
 
 
 def _guests(world: World) -> dict[str, Guest]:
@@ -185,7 +188,12 @@ def _links(world: World) -> dict[str, str]:
     with world.app.app_context(), tenant_scope(bert.id):
         invitation = db.session.query(Invitation).first()
         user = db.session.get(Account, bert.accounts["manager"])
-        return {"invitation": people.invitation_token(invitation), "reset": signin.reset_token(user, bert.id)}
+        asked = RegistrationRequested(bert.id, "new@bert.test", "New", "student", "")
+        return {
+            "invitation": people.invitation_token(invitation),
+            "reset": signin.reset_token(user, bert.id),
+            "register": registration.token_of(asked),
+        }
 
 
 # -- The walls, one by one -----------------------------------------------------------------------------------

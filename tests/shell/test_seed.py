@@ -25,7 +25,26 @@ STORY = """
     JOIN tenant t ON t.id = i.tenant_id JOIN person p ON p.id = i.person_id
     JOIN membership m ON m.person_id = p.id AND m.tenant_id = p.tenant_id ORDER BY i.id
 """
-EVERYTHING = ("tenant", "plan", "ab_user", "person", "membership", "invitation", "audit_entry", "outbox")
+EVERYTHING = (
+    "tenant",
+    "plan",
+    "ab_user",
+    "person",
+    "membership",
+    "invitation",
+    "offering",
+    "lesson",
+    "seat",
+    "sales_order",
+    "message",
+    "audit_entry",
+    "outbox",
+)
+TAUGHT = """
+    SELECT t.slug, p.full_name, s.status, o.total_minor, o.status FROM seat s
+    JOIN tenant t ON t.id = s.tenant_id JOIN person p ON p.id = s.student_id
+    JOIN order_line l ON l.id = s.line_id JOIN sales_order o ON o.id = l.order_id ORDER BY s.id
+"""
 
 
 @pytest.fixture
@@ -60,7 +79,36 @@ def test_people_are_invited_and_join(empty: Flask, fresh_database: Database) -> 
     assert not any(checks.broken_rules(empty).values())
     drain(empty)
     with fresh_database.connect() as connection:
-        assert connection.execute("SELECT count(*) FROM mock_mail").fetchone() == (0,), "nobody is bothered"
+        invited = connection.execute("SELECT count(*) FROM mock_mail WHERE text LIKE '%/invitation/%'")
+        assert invited.fetchone() == (0,), "nobody is bothered"
+
+
+def test_something_has_happened_in_each_company(empty: Flask, fresh_database: Database) -> None:
+    """Students, guardians and tutors find something on their first page, and in their calendar and chat."""
+    seed.seed(empty)
+    with fresh_database.connect() as connection:
+        assert connection.execute(TAUGHT).fetchall() == [
+            ("lingua", "Mira Aydın", "booked", 0, "paid"),
+            ("mathlab", "Zoe Park", "booked", 0, "paid"),
+            ("mathlab", "Lily Park", "booked", 0, "paid"),
+            ("tokyo-arts", "Yui Tanaka", "booked", 0, "paid"),
+        ]
+    drain(empty)
+    titles = {"lingua": "A first half hour", "mathlab": "Trial lesson", "tokyo-arts": "First strokes"}
+    for who, url, email, password in seed.logins(empty):
+        role, host = who.split(",")[0], re.sub(r"^https?://|/$", "", url)
+        home = {"Student": "/learn/", "Guardian": "/learn/", "Tutor": "/teach/"}.get(role)
+        if home is None:
+            continue
+        browser = Browser(empty, host)
+        browser.post("/login/", email=email, password=password)
+        assert titles[host.split(".")[0]] in browser.get(home).text, who
+        assert browser.get("/messages/").status_code == 200
+    with fresh_database.connect() as connection:
+        found = connection.execute("SELECT recipient FROM mock_mail WHERE attachments IS NOT NULL").fetchall()
+    in_calendars = {recipient for (recipient,) in found}
+    assert {"tutor@lingua.test", "student@lingua.test", "guardian@mathlab.test"} <= in_calendars
+    assert not any(checks.broken_rules(empty).values())
 
 
 def test_a_second_run_fills_only_what_is_missing(
@@ -77,6 +125,7 @@ def test_a_second_run_fills_only_what_is_missing(
         seed.seed(empty)
     seed.seed(empty)
     once = contents(fresh_database)
+    assert once["seat"] == len(seed.TENANTS) + 1
     assert once["membership"] == once["invitation"] == sum(len(tenant.roles) for tenant in seed.TENANTS)
     seed.seed(empty)
     assert contents(fresh_database) == once

@@ -27,6 +27,8 @@ FLAGS = [
 PARTS_OF_A_PAGE = {"stylesheet", "script", "image", "font", "manifest"}
 SCREENSHOTS = ROOT / "var" / "screenshots"
 HEIGHT = 900
+WIDTHS = (390, 1280)
+OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 PageAt = Callable[..., "Page"]
 
@@ -50,8 +52,9 @@ def page_at(browser: Browser) -> Iterator[PageAt]:
     """Opens pages of a width, light or dark, each with cookies of its own; looks for troubles at the end."""
     contexts, troubles = [], list[str]()
 
-    def open_page(width: int = 1280, dark: bool = False, locale: str = "en") -> Page:
+    def open_page(width: int = 1280, dark: bool = False, locale: str = "en", zone: str | None = None) -> Page:
         context = browser.new_context(
+            timezone_id=zone,
             viewport={"width": width, "height": HEIGHT},
             color_scheme="dark" if dark else "light",
             locale=locale,
@@ -74,7 +77,9 @@ def watch(page: Page, troubles: list[str]) -> None:
 
     def on_console(message: ConsoleMessage) -> None:
         # Chromium reports each answer of 400 and more so; `on_response` knows which of them are faults.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        if message.type != "error" or message.text.startswith("Failed to load resource"):
+            return
+        if OFFLINE not in message.text:  # the test took the connection away
             troubles.append(f"{page.url}: console: {message.text}")
 
     def on_response(response: Response) -> None:
@@ -95,3 +100,15 @@ def shoot(page: Page, name: str) -> Path:
     file = SCREENSHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png"
     page.screenshot(path=file, full_page=True)
     return file
+
+
+def look(page: Page, name: str) -> None:
+    """Save the page as phones and as desks show it; neither may have to scroll sideways."""
+    before = page.viewport_size
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, f"{page.url} scrolls sideways by {beyond} px at {width} px"
+        shoot(page, name)
+    if before:
+        page.set_viewport_size(before)

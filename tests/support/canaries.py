@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from flask import Flask
+from sqlalchemy import delete, select
 
 from app.core import clock
 from app.core.idempotency import IdempotencyKey
@@ -18,10 +19,19 @@ from app.core.rights import TENANT
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import HandoverTicket, RefreshToken, UserSession
+from app.domains.booking.models import Occupation
+from app.domains.earnings.models import Earning
+from app.domains.messaging.policies import key_of
+from app.domains.payments.models import OrderLine
 from app.domains.tenancy.models import TenantDomain
 from app.providers.mail.mock import MockMailMessage
+from tests.domains.booking import samples as booking
+from tests.domains.catalog import samples as catalog
+from tests.domains.messaging import samples as messaging
+from tests.domains.notifications import samples as notifications
 from tests.support.databases import Database
 from tests.support.entries import SAMPLES, unique
+from tests.support.paths import WORD_COLUMNS
 from tests.support.world import Company
 
 # Every canary ends in it, and no request ever says it. No token holds two dots, so none holds it by chance.
@@ -77,6 +87,16 @@ class Rows:
     def all(self) -> list[str]:
         return [*self.tables, "tenant", "ab_user"]
 
+    def words(self) -> dict[str, str]:
+        """The public word of its last row by `table.column`."""
+        sources = sorted(WORD_COLUMNS | {("subject", "slug")})
+        return {
+            f"{table}.{name}": self._column(
+                f"SELECT {name} FROM {table} WHERE {self.where(table)} ORDER BY id DESC LIMIT 1"
+            )[0]
+            for table, name in sources
+        }
+
     def _column(self, query: str) -> list[Any]:
         return [row[0] for row in self.connection.execute(query)]
 
@@ -97,11 +117,32 @@ def fill(app: Flask, company: Company) -> dict[str, str]:
             if TENANT in entry.surfaces:
                 with tenant_scope(company.id), transaction() as session:
                     SAMPLES[entry.slug].row(session, unique())
+        with tenant_scope(company.id), transaction() as session:
+            settle(session, company)
         with platform_scope("rows for the isolation tests"), transaction() as session:
             for row in _plumbing(session, company, tokens):
                 row.tenant_id = company.id
                 session.add(row)
     return tokens
+
+
+def settle(session: Any, company: Company) -> None:
+    """What the company's own people see on their pages: the tutor teaches the student, the guardian paid,
+    and they wrote to each other."""
+    tutor, student, guardian = (company.people[role] for role in ("tutor", "student", "guardian"))
+    word = unique()
+    seat = booking.seat(session, word)
+    earning = session.scalars(select(Earning).where(Earning.seat_id == seat.id)).one()
+    order = session.get_one(OrderLine, seat.line_id).order
+    session.execute(delete(Occupation).where(Occupation.lesson_id == seat.lesson_id))
+    profile = catalog.profile(session, unique())
+    hours = booking.schedule(session, unique())
+    profile.person_id = hours.tutor_id = seat.lesson.tutor_id = seat.lesson.offering.tutor_id = tutor
+    seat.student_id, seat.payer_id, order.payer_id, earning.tutor_id = student, guardian, guardian, tutor
+    talk = messaging.message(session, unique()).conversation
+    talk.tutor_id, talk.student_id, talk.key = tutor, student, key_of(tutor, student)
+    for person_id in (tutor, student, guardian):
+        notifications.notification(session, unique()).person_id = person_id
 
 
 def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[Any]:
@@ -131,6 +172,7 @@ def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[An
             event_id=uuid.uuid4(), handler=f"test.{word}", name="x", payload={}, status=DEAD, attempts=8,
             announced_at=now, due_at=later, last_error="gave up",
         ),
+        SAMPLES["provider-events"].row(session, word),
         MockMailMessage(
             message_id=f"<{word}@test>", copies=1, recipient="x@x.test", subject="x", text="x", html="x",
             headers={}, sent_at=now,
@@ -145,16 +187,18 @@ def _hashed(token: str) -> bytes:
 def plant(database: Database, company: Company, *, keep: str) -> set[str]:
     """Put a canary into every text of the company's rows; returns the columns whose constraints refuse one.
 
-    The account with the address `keep` stays what it is, so that somebody can still sign in.
+    The account with the address `keep` stays what it is, so that somebody can still sign in; so do the words
+    that requests ask for.
     """
     refused = set()
     with database.connect() as connection:
         rows = Rows(connection, company)
+        connection.execute("SET session_replication_role = replica")  # some tables refuse changes
         connection.execute("UPDATE tenant SET brand = jsonb_build_object('primary', %s::text) WHERE id = %s",
                            [COLOUR, company.id])  # fmt: skip
         for table, column, kind, length in connection.execute(TEXT_COLUMNS).fetchall():
             where = rows.where(table)
-            if where is None or (table, column) == ("ab_user", "password"):
+            if where is None or (table, column) in {("ab_user", "password"), *WORD_COLUMNS}:
                 continue
             if table == "ab_user":
                 where += f" AND email <> '{keep}'"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -28,31 +27,23 @@ from app.domains.accounts.models import (
     Guardianship,
     Invitation,
     Membership,
-    Person,
     TenantRole,
     UserSession,
 )
 from app.domains.tenancy.models import Plan, Tenant, TenantDomain
 from app.providers.mail.mock import MockMailMessage
 from app.shell.admin import make_registry
-from tests.domains.earnings import samples as money
+from tests.domains.booking import samples as booking
+from tests.domains.catalog import samples as catalog
+from tests.domains.earnings import samples as earnings
+from tests.domains.messaging import samples as messaging
+from tests.domains.notifications import samples as notifications
+from tests.domains.payments import samples as payments
+from tests.support.sample import Sample, add, person
 from tests.support.world import PASSWORD, PLATFORM, Browser, World
 
 SLUGS = tuple(entry.slug for entry in make_registry().entries)
 _serial = itertools.count(1)
-
-Form = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """`row(session, n)` adds a row and what it points at; `form(world, n)` is a valid add form; `change` is
-    a valid edit of one column; `wrong` fails at the field it names."""
-
-    row: Callable[[Any, str], Any]
-    form: Callable[[World, str], dict[str, Any]] | None = None
-    change: Form | None = None
-    wrong: Form | None = None
 
 
 def unique() -> str:
@@ -108,14 +99,8 @@ def count_of(world: World, entry: AdminEntry) -> int:
         return db.session.query(entry.model).count()
 
 
-def _add(session: Any, row: Any) -> Any:
-    session.add(row)
-    session.flush()
-    return row
-
-
 def _plan(session: Any, word: str) -> Plan:
-    return _add(session, Plan(code=word, name=f"Plan {word}", max_tutors=7))
+    return add(session, Plan(code=word, name=f"Plan {word}", max_tutors=7))
 
 
 def _tenant(session: Any, word: str) -> Tenant:
@@ -127,19 +112,15 @@ def _tenant(session: Any, word: str) -> Tenant:
         timezone="Europe/Berlin",
         locale="en",
     )
-    return _add(session, tenant)
+    return add(session, tenant)
 
 
 def _domain(session: Any, word: str) -> TenantDomain:
-    return _add(session, TenantDomain(tenant_id=_tenant(session, word).id, host=f"{word}.example"))
-
-
-def _person(session: Any, word: str) -> Person:
-    return _add(session, Person(full_name=f"Person {word}", email=f"{word}@people.test", phone="+49 30 1234"))
+    return add(session, TenantDomain(tenant_id=_tenant(session, word).id, host=f"{word}.example"))
 
 
 def _role(session: Any, word: str) -> TenantRole:
-    return _add(session, TenantRole(name=f"Role {word}", rights=["person.read"]))
+    return add(session, TenantRole(name=f"Role {word}", rights=["person.read"]))
 
 
 def _account(session: Any, word: str) -> Account:
@@ -151,17 +132,17 @@ def _account(session: Any, word: str) -> Account:
         password="none",
         active=True,
     )
-    return _add(session, account)
+    return add(session, account)
 
 
 def _guardianship(session: Any, word: str) -> Guardianship:
-    elder, child = _person(session, f"{word}a"), _person(session, f"{word}b")
-    return _add(session, Guardianship(guardian_id=elder.id, child_id=child.id))
+    elder, child = person(session, f"{word}a"), person(session, f"{word}b")
+    return add(session, Guardianship(guardian_id=elder.id, child_id=child.id))
 
 
 def _invitation(session: Any, word: str) -> Invitation:
     invitation = Invitation(
-        person_id=_person(session, word).id,
+        person_id=person(session, word).id,
         email=f"{word}@people.test",
         role_id=_role(session, word).id,
         status=PENDING,
@@ -169,7 +150,7 @@ def _invitation(session: Any, word: str) -> Invitation:
         invited_by="a test",
         expires_at=clock.machine_now() + dt.timedelta(days=7),
     )
-    return _add(session, invitation)
+    return add(session, invitation)
 
 
 def _account_elsewhere(word: str) -> int:
@@ -181,11 +162,11 @@ def _account_elsewhere(word: str) -> int:
 def _membership(session: Any, word: str) -> Membership:
     membership = Membership(
         user_id=_account_elsewhere(word),
-        person_id=_person(session, word).id,
+        person_id=person(session, word).id,
         role_id=_role(session, word).id,
         status=ACTIVE,
     )
-    return _add(session, membership)
+    return add(session, membership)
 
 
 def _session(session: Any, word: str) -> UserSession:
@@ -202,7 +183,7 @@ def _session(session: Any, word: str) -> UserSession:
         ip="192.0.2.7",
         agent="test",
     )
-    return _add(session, seen)
+    return add(session, seen)
 
 
 def _audit(session: Any, word: str) -> AuditEntry:
@@ -217,7 +198,7 @@ def _audit(session: Any, word: str) -> AuditEntry:
         thing_label=f"Thing {word}",
         changes={"full_name": ["a", "b"]},
     )
-    return _add(session, entry)
+    return add(session, entry)
 
 
 def _delivery(session: Any, word: str) -> Outbox:
@@ -233,11 +214,11 @@ def _delivery(session: Any, word: str) -> Outbox:
         due_at=now + dt.timedelta(days=1),
         last_error="gave up",
     )
-    return _add(session, row)
+    return add(session, row)
 
 
 def _schedule(session: Any, word: str) -> Schedule:
-    return _add(session, Schedule(name=f"schedule {word}", due_at=clock.machine_now(), last_seconds=0.5))
+    return add(session, Schedule(name=f"schedule {word}", due_at=clock.machine_now(), last_seconds=0.5))
 
 
 def _mail(session: Any, word: str) -> MockMailMessage:
@@ -249,7 +230,7 @@ def _mail(session: Any, word: str) -> MockMailMessage:
         headers={},
         sent_at=clock.machine_now(),
     )
-    return _add(session, mail)
+    return add(session, mail)
 
 
 def _key(session: Any, word: str) -> IdempotencyKey:
@@ -264,7 +245,7 @@ def _key(session: Any, word: str) -> IdempotencyKey:
         answer={},
         made_at=clock.machine_now(),
     )
-    return _add(session, key)
+    return add(session, key)
 
 
 def _plan_id(world: World) -> int:
@@ -293,12 +274,12 @@ SAMPLES: dict[str, Sample] = {
     ),
     "plans": Sample(
         _plan,
-        lambda _world, word: {"name": f"Plan {word}", "code": word, "max_tutors": 3},
+        lambda _world, word: {"name": f"Plan {word}", "code": word, "max_tutors": 3, "platform_fee_bp": "5"},
         change={"max_tutors": 9},
         wrong={"code": "No Code"},
     ),
     "people": Sample(
-        _person,
+        person,
         lambda _world, word: {
             "full_name": f"Person {word}",
             "email": f"{word}@people.test",
@@ -340,13 +321,12 @@ SAMPLES: dict[str, Sample] = {
     "schedules": Sample(_schedule),
     "sent-mails": Sample(_mail),
     "idempotency-keys": Sample(_key),
-    "commission-plans": Sample(
-        money.commission_plan, money.commission_form, change={"hold_days": 9}, wrong={"tutor_share_bp": "101"}
-    ),
-    "earnings": Sample(money.earning),
-    "ledger-accounts": Sample(money.ledger_account),
-    "ledger-entries": Sample(money.ledger_entry),
-    "postings": Sample(money.posting),
+    **catalog.SAMPLES,
+    **payments.SAMPLES,
+    **booking.SAMPLES,
+    **earnings.SAMPLES,
+    **messaging.SAMPLES,
+    **notifications.SAMPLES,
 }
 
 

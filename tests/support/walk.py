@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from flask.testing import FlaskClient
 from sqlalchemy import inspect
@@ -18,13 +19,14 @@ from app.core.web.entry import AdminEntry
 from app.core.web.list_args import kind_of
 from tests.support.canaries import CANARIES, LARGE
 from tests.support.entries import SAMPLES, unique
+from tests.support.paths import IDS, SAME, source_of
 from tests.support.world import World
 
 ABSENT = 777_777_777
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 LAST = ("/logout/", "/api/v1/auth/logout")
-# Whose ids stand in a path that is not an entry's.
-PATH_IDS = {"session_id": "user_session", "tenant_id": "tenant", "child_id": "person"}
+# Forms that say the same whoever has the address that is typed in.
+DISCREET = ("/forgot/", "/register/")
 # What may differ between two answers that say the same: random numbers and what was asked.
 NOISE = (
     (re.compile(r'(nonce|name="(?:csrf_token|form_key)"[^>]*value|content)="[^"]*"'), r"\1"),
@@ -66,6 +68,7 @@ class Ask:
 
 
 Build = Callable[[Pick], Ask]
+Query = Callable[[Pick], dict[str, Any]]
 
 
 @dataclass
@@ -112,9 +115,16 @@ class Walk:
     """All requests of all identities in one world, as anna's guests see it and bert's rows suffer it."""
 
     def __init__(
-        self, world: World, own: dict[str, list[int]], foreign: dict[str, list[int]], secrets: dict[str, str]
+        self,
+        world: World,
+        own: dict[str, list[int]],
+        foreign: dict[str, list[int]],
+        own_words: dict[str, str],
+        secrets: dict[str, str],
     ) -> None:
-        self.world, self.own, self.secrets = world, own, secrets
+        """`own_words` and `secrets` are codes and slugs by `table.column`; secrets are tokens as well."""
+        self.world, self.own, self.own_words, self.secrets = world, own, own_words, secrets
+        self.words = {secrets[name].lower() for name in own_words}
         self.foreign = {table: sorted(ids, reverse=True) for table, ids in foreign.items()}
         self.guesses = {
             table: [n for n in (*ids, *range(1, 9)) if n < LARGE and n not in own.get(table, ())]
@@ -133,6 +143,8 @@ class Walk:
         if who.thorough:
             for ask in self.smuggles():
                 self.judge(who, ask, self.send(who, ask, tally), tally)
+            for ask in self.borrowed():
+                self.judge(who, ask, self.send(who, ask, tally), tally, foreign=True)
         self._ask_all(who, [rule for rule in self.rules if rule.rule in LAST], UNSAFE, tally)
         return tally
 
@@ -195,8 +207,11 @@ class Walk:
     def judge(
         self, who: Identity, ask: Ask, response: TestResponse, tally: Tally, *, foreign: bool = False
     ) -> None:
-        heard = (response.text + str(response.headers)).lower()
-        if any(canary in heard for canary in CANARIES):
+        heard = (text_of(response) + str(response.headers)).lower()
+        asked = f"{ask.path} {ask.query} {ask.body}".lower()
+        if any(canary in heard for canary in CANARIES) or any(
+            word in heard and word not in asked for word in self.words
+        ):
             tally.leaks.append(f"{who.name}: {said(ask)} {response.status_code}")
         if response.status_code >= 500:
             tally.faults.append(f"{who.name}: {said(ask)} {response.status_code}")
@@ -207,7 +222,7 @@ class Walk:
         elif ask.names_row and who.thorough and (ask.method == "GET" and ask.rule.endswith("<id:pk>")):
             fits = response.status_code == 404
         else:
-            fits = response.status_code in {400, 401, 403, 404, 409, 410, 422, 429} or ask.path == "/forgot/"
+            fits = response.status_code in {400, 401, 403, 404, 409, 410, 422, 429} or ask.path in DISCREET
         if not fits:
             tally.wrong.append(f"{who.name}: {said(ask)} {response.status_code}")
 
@@ -221,10 +236,22 @@ class Walk:
                 yield lambda pick, name=name, query=query: self.fill(
                     rule, method, entry, name, query(pick), pick
                 )
-        if method == "GET" and "<id:" in rule.rule and entry is not None and who.has_rights:
+        if method == "GET":
+            yield from self.own_rows(rule, entry, who)
+
+    def own_rows(self, rule: Rule, entry: AdminEntry | None, who: Identity) -> Iterator[Build]:
+        """The same of anna's own rows, where nothing of bert's may stand either."""
+        if entry is not None and "<id:pk>" in rule.rule and who.has_rights:
             for name in self.names(rule, entry, who):
                 for pk in self.own.get(entry.model.__tablename__, ())[: 3 if who.thorough else 1]:
-                    yield lambda _pick, name=name, pk=pk: Ask(rule.rule, method, path_of(rule, pk, name, ""))
+                    yield lambda _pick, name=name, pk=pk: Ask(
+                        rule.rule, "GET", path_of(rule, {"pk": pk, "name": name})
+                    )
+        elif IDS.keys() & rule.arguments or source_of(rule.rule):
+            last = {table: [ids[-1]] for table, ids in self.own.items() if ids}
+            yield lambda _pick: Ask(
+                rule.rule, "GET", path_of(rule, self.arguments(rule, None, "", Pick(last, self.own_words)))
+            )
 
     def entry_of(self, rule: Rule) -> AdminEntry | None:
         """The entry whose screens or API the rule belongs to."""
@@ -238,9 +265,7 @@ class Walk:
         known = [action.name for action in entry.actions]
         return known[: None if who.has_rights else 1] or ["nothing"]
 
-    def queries(
-        self, rule: Rule, method: str, entry: AdminEntry | None, who: Identity
-    ) -> list[Callable[[Pick], dict[str, Any]]]:
+    def queries(self, rule: Rule, method: str, entry: AdminEntry | None, who: Identity) -> list[Query]:
         """Query strings: of the other tenant, its words, its ids in each filter, and the sort orders."""
         bert = self.world.bert.id
         first: dict[str, Any] = {"tenant_id": bert, "tenant": bert}
@@ -248,9 +273,11 @@ class Walk:
             return [lambda pick: {"ticket": pick.secret("ticket")}]
         if rule.rule.endswith("/do/<name>"):
             return [lambda pick: {**first, "id": pick.id(entry.model.__tablename__ if entry else "tenant")}]
+        if method == "GET" and rule.rule in OTHER_QUERIES:
+            return OTHER_QUERIES[rule.rule]
         if method != "GET" or entry is None or rule.rule not in lists_of(entry) or not who.has_rights:
             return [lambda _pick: first]
-        found: list[Callable[[Pick], dict[str, Any]]] = [lambda _pick: first, lambda _pick: {"q": "canary"}]
+        found: list[Query] = [lambda _pick: first, lambda _pick: {"q": "canary"}]
         if rule.rule.endswith("options"):
             return found
         found.append(lambda _pick: {"size": 100})
@@ -265,15 +292,30 @@ class Walk:
         self, rule: Rule, method: str, entry: AdminEntry | None, name: str, query: dict[str, Any], pick: Pick
     ) -> Ask:
         """One request with its path, query and body filled in."""
-        found = re.search("<id:([^>]+)>", rule.rule)
-        pk: int | str = ""
-        if found:
-            pk = pick.id(entry.model.__tablename__ if entry else PATH_IDS[found[1]])
-        token = re.search("/(reset|invitation)/<token>", rule.rule)
-        path = path_of(rule, pk, name, pick.secret(token[1]) if token else "garbage")
+        path = path_of(rule, self.arguments(rule, entry, name, pick))
         body = self.body(rule, entry, pick) if method in UNSAFE else {}
-        names_row = bool(found) or rule.rule.endswith("/do/<name>")
+        names_row = rule.rule.endswith("/do/<name>") or bool(
+            {"pk", *IDS} & rule.arguments or source_of(rule.rule)
+        )
         return Ask(rule.rule, method, path, query, body, names_row, self.is_inside(rule))
+
+    def arguments(self, rule: Rule, entry: AdminEntry | None, name: str, pick: Pick) -> dict[str, Any]:
+        """What stands in the rule's path."""
+        found: dict[str, Any] = {"name": name}
+        for argument in sorted(rule.arguments - {"name"} if entry else rule.arguments):
+            source = source_of(rule.rule) if argument in {"code", "slug"} else None
+            if argument == "pk" and entry is not None:
+                found[argument] = pick.id(entry.model.__tablename__)
+            elif argument in IDS:
+                found[argument] = pick.id(IDS[argument])
+            elif source is not None:
+                found[argument] = pick.secret(".".join(source))
+            elif argument == "token":
+                kind = rule.rule.split("/")[1]
+                found[argument] = pick.secret(kind) if kind in self.secrets else "garbage"
+            else:
+                found[argument] = {**SAME, "name": "nothing.webp"}[argument]
+        return found
 
     def is_inside(self, rule: Rule) -> bool:
         """Whether a company's host has what the rule is about."""
@@ -282,7 +324,7 @@ class Walk:
 
     def body(self, rule: Rule, entry: AdminEntry | None, pick: Pick) -> dict[str, Any]:
         """A form or JSON body; related fields name rows of the other company."""
-        if entry is None:
+        if entry is None or rule.rule in OTHER_BODIES:
             return OTHER_BODIES.get(rule.rule, lambda _pick: {})(pick)
         new = rule.rule.endswith(("/add", "/import", f"/{entry.slug}/"))
         names = entry.form if new else entry.edit_form or ()
@@ -307,7 +349,7 @@ class Walk:
         return f"walker {unique()}"
 
     def smuggles(self) -> Iterator[Ask]:
-        """What would be right, but for members that nobody may write."""
+        """What would be right, but for members that nobody may write, or a row of somebody else's."""
         for entry in self.entries.values():
             sample, table = SAMPLES[entry.slug], entry.model.__tablename__
             if TENANT not in entry.surfaces or sample.form is None:
@@ -319,8 +361,21 @@ class Walk:
                 change = {**(sample.change or {}), name: value}
                 yield Ask("smuggle", "POST", f"{entry.url}/add", {}, form)
                 yield Ask("smuggle", "POST", f"{entry.url}/{mine}/edit", {}, {**form, **change})
+                if not entry.has_api:
+                    continue
                 yield Ask("smuggle", "POST", f"/api/v1/{entry.slug}/", {}, form)
                 yield Ask("smuggle", "PATCH", f"/api/v1/{entry.slug}/{mine}", {}, change)
+
+    def borrowed(self) -> Iterator[Ask]:
+        """New rows that would be right, but for one that they name and that is somebody else's."""
+        for entry in self.entries.values():
+            sample, relations = SAMPLES[entry.slug], inspect(entry.model).relationships
+            if TENANT not in entry.surfaces or sample.form is None:
+                continue
+            for name in set(entry.form) & set(relations.keys()):
+                row = self.foreign[relations[name].mapper.class_.__tablename__][0]
+                for path in (f"{entry.url}/add", *([f"/api/v1/{entry.slug}/"] if entry.has_api else [])):
+                    yield Ask("borrow", "POST", path, {}, {**sample.form(self.world, unique()), name: row})
 
 
 OTHER_BODIES: dict[str, Callable[[Pick], dict[str, Any]]] = {
@@ -341,7 +396,66 @@ OTHER_BODIES: dict[str, Callable[[Pick], dict[str, Any]]] = {
     "/preferences/": lambda _pick: {"locale": "en", "theme": "auto", "next": "/"},
     "/api/v1/auth/token": lambda pick: {"email": pick.secret("email"), "password": pick.secret("password")},
     "/api/v1/auth/refresh": lambda pick: {"refresh_token": pick.secret("refresh")},
+    "/register/": lambda pick: {"email": pick.secret("email"), "full_name": "Walker", "kind": "student"},
+    "/register/<token>": lambda _pick: {"password": "a new and long one", "repeat": "a new and long one"},
+    "/family/add": lambda _pick: {"full_name": "Walker", "birth_date": "2020-02-03"},
+    "/family/<id:child_id>/edit": lambda _pick: {"full_name": "Walker", "birth_date": "2020-02-03"},
+    "/messages/<id:conversation_id>": lambda _pick: {"client_id": str(uuid4()), "body": "Walker"},
+    "/api/v1/conversations/<id:conversation_id>/messages": lambda _pick: {
+        "client_id": str(uuid4()), "body": "Walker"
+    },
+    "/api/v1/conversations/<id:conversation_id>/read": lambda _pick: {"seq": 1},
+    "/teach/offerings/new": lambda pick: offering_form(pick),
+    "/teach/offerings/<id:offering_id>": lambda pick: offering_form(pick),
+    "/teach/profile/": lambda _pick: {"headline": "Walker", "bio": "", "languages": ""},
+    "/teach/sessions/": lambda pick: {
+        "variant": pick.id("variant"), "on_date": "2030-01-02", "starts": "10:00", "capacity": 3
+    },
+    "/teach/lessons/<code>/attendance": lambda pick: {"seat": pick.secret("seat.code"), "attended": "yes"},
+    "/teach/lessons/<code>/cancel": lambda _pick: {"reason": "Walker"},
+    "/learn/lessons/<code>/cancel": lambda _pick: {"reason": "Walker"},
+    "/learn/lessons/<code>/move": lambda pick: {
+        "starts_at": LATER, "lesson": pick.secret("lesson.code")
+    },
+    "/api/v1/holds": lambda pick: {
+        "offering": pick.secret("offering.slug"), "variant": pick.id("variant"), "starts_at": LATER
+    },
+    "/api/v1/holds/<code>/order": lambda pick: {"student": pick.id("person")},
+    "/api/v1/lessons/<code>/cancel": lambda _pick: {"reason": "Walker"},
+    "/api/v1/lessons/<code>/move": lambda _pick: {"starts_at": LATER},
+    "/api/v1/teaching/lessons/<code>/attendance": lambda pick: {
+        "seat": pick.secret("seat.code"), "attended": True
+    },
+    "/o/<slug>/hold": lambda pick: {"variant": pick.id("variant"), "starts_at": LATER},
+    "/checkout/<code>": lambda pick: {"student": pick.id("person")},
 }  # fmt: skip
+LATER = "2030-01-02T10:00:00+00:00"
+_PLAIN: list[Query] = [lambda _pick: {}]  # where anything else is refused
+_SEARCHES: list[Query] = [
+    *_PLAIN,
+    lambda _pick: {"q": "canary"},
+    lambda pick: {"subject": pick.secret("subject.slug")},
+    lambda pick: {"tutor": pick.secret("tutor_profile.slug")},
+]
+OTHER_QUERIES: dict[str, list[Query]] = {
+    "/search": _SEARCHES,
+    "/api/v1/catalog/offerings": _SEARCHES,
+    "/o/<slug>": [lambda pick: {"variant": pick.id("variant")}],
+    "/api/v1/catalog/offerings/<slug>/slots": [*_PLAIN, lambda pick: {"variant": pick.id("variant")}],
+    "/api/v1/lessons": _PLAIN,
+    "/api/v1/teaching/lessons": _PLAIN,
+    "/notifications/": [*_PLAIN, lambda pick: {"before": pick.id("notification") + 1}],
+}
+
+
+def offering_form(pick: Pick) -> dict[str, Any]:
+    """What a tutor proposes, right but for the rows it names."""
+    return {
+        "kind": "one_to_one", "title": "Walker", "summary": "Walks.", "description": "Far.",
+        "subject_id": pick.id("subject"), "policy_id": pick.id("cancellation_policy"),
+        "tax_rate_id": pick.id("tax_rate"), "level": "all", "language": "en",
+        "variant_1_name": "An hour", "variant_1_minutes": "60", "variant_1_price": "50.00",
+    }  # fmt: skip
 
 
 def table_of(entry: AdminEntry, column: str) -> str:
@@ -359,16 +473,20 @@ def lists_of(entry: AdminEntry) -> set[str]:
     return {f"{entry.url}/", f"{entry.url}/export.csv", f"{entry.url}/options", f"/api/v1/{entry.slug}/"}
 
 
-def path_of(rule: Rule, pk: int | str, name: str, token: str) -> str:
-    path = re.sub("<id:[^>]+>", str(pk), rule.rule)
-    path = path.replace("<name>", name).replace("<token>", token).replace("<int:revision>", "1")
+def path_of(rule: Rule, arguments: dict[str, Any]) -> str:
+    path = re.sub("<(?:[a-z]+:)?([a-z_]+)>", lambda found: str(arguments[found[1]]), rule.rule)
     assert "<" not in path, f"the walk knows nothing to put into {rule.rule}"
     return path
 
 
+def text_of(response: TestResponse) -> str:
+    """Also of a document, which is no text."""
+    return response.get_data().decode("utf-8", "replace")
+
+
 def seen(response: TestResponse, pick: Pick) -> tuple[int, str]:
     """An answer without random words and without what was asked."""
-    text = response.text
+    text = text_of(response)
     for value in sorted(set(pick.said), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "#", text)
     for noise, replacement in NOISE:

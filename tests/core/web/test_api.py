@@ -18,6 +18,7 @@ from app.core.web.api_view import api_columns
 from app.core.web.entry import AdminEntry
 from app.domains.accounts.models import Membership, Person, TenantRole
 from app.shell.admin import make_registry
+from tests.domains.catalog.samples import SUBMITTED_AT
 from tests.support.entries import (
     SAMPLES,
     count_of,
@@ -35,6 +36,8 @@ PERSON = ENTRIES["people"]
 WRITABLE = [slug for slug in with_form() if slug in ENTRIES]
 ACTION_BODY: dict[str, dict[str, Any]] = {
     "suspend": {"reason": "late fees"},
+    "send-back": {"reason": "Shorter."},
+    "approve": {"seen": SUBMITTED_AT.isoformat()},
     "invite-manager": {"full_name": "Maja", "email": "maja@people.test"},
 }
 
@@ -353,7 +356,7 @@ def test_values_of_the_wrong_kind_are_refused(world: World) -> None:
 
 def test_numbers_and_choices(world: World) -> None:
     call, entry = Caller(world, PLATFORM, operator_token(world)), ENTRIES["plans"]
-    count = count_of(world, entry)
+    count, plan = count_of(world, entry), {"name": "Plan", "code": "plan", "platform_fee_bp": "5"}
     for value in (
         2**31,
         -(2**31) - 1,
@@ -368,11 +371,11 @@ def test_numbers_and_choices(world: World) -> None:
         -1,
         0,
     ):
-        text = json.dumps({"name": "Plan", "code": "plan", "max_tutors": value})
+        text = json.dumps({**plan, "max_tutors": value})
         body = problem(call("POST", "plans/", data=text, content_type="application/json"), 422)
         assert body.get("field") == "max_tutors" or fields(body) == {"max_tutors"}, value
     assert count_of(world, entry) == count
-    made = call("POST", "plans/", {"name": "Plan", "code": "plan", "max_tutors": 3})
+    made = call("POST", "plans/", {**plan, "max_tutors": 3})
     assert made.json["max_tutors"] == 3
     form = SAMPLES["tenants"].form(world, unique())  # type: ignore[misc]
     for name, value in (("plan", 0), ("plan", -1), ("plan", "studio"), ("plan", True), ("currency", "XXX")):

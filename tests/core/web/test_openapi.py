@@ -10,10 +10,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
 from app.core.db import db
+from app.core.web.api_view import ApiView
 from app.core.web.entry import registry
-from tests.support.entries import SAMPLES, SLUGS, make, token, unique
+from app.shell.admin import make_registry
+from tests.support.entries import SAMPLES, make, token, unique
 from tests.support.statements import count_statements
 from tests.support.world import PLATFORM, World
+
+SLUGS = [entry.slug for entry in make_registry().entries if entry.has_api]
 
 
 def document(world: World, host: str) -> dict[str, Any]:
@@ -43,16 +47,75 @@ def test_each_surface_shows_its_own(world: World) -> None:
     assert ("POST", "/api/v1/auth/token") in platform & tenant
 
 
-def test_what_is_described_exists(world: World) -> None:
-    rules = {
-        (method, re.sub(r"<id:\w+>", "{id}", rule.rule))
+def rules(world: World, *, generic: bool) -> set[tuple[str, str]]:
+    """Each (method, address) of the API as a description writes it; those that all records share, or the
+    others."""
+    return {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule).replace("{pk}", "{id}"))
         for rule in world.app.url_map.iter_rules()
-        for method in rule.methods or ()
-        if rule.rule.startswith("/api/v1/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/") and is_of_records(world, rule.endpoint) is generic
     }
+
+
+def is_of_records(world: World, endpoint: str) -> bool:
+    return isinstance(getattr(world.app.view_functions[endpoint], "__self__", None), ApiView)
+
+
+def test_what_is_described_exists(world: World) -> None:
+    known = rules(world, generic=True) | rules(world, generic=False)
     for method, path in described(world, PLATFORM) | described(world, world.anna.host):
-        generic = re.sub(r"({id})/[\w-]+$", r"\1/<name>", path)
-        assert (method, path) in rules or (method, generic) in rules, (method, path)
+        action = re.sub(r"({id})/[\w-]+$", r"\1/{name}", path)
+        assert (method, path) in known or (method, action) in known, (method, path)
+
+
+def test_what_exists_is_described(world: World) -> None:
+    here = described(world, PLATFORM) | described(world, world.anna.host)
+    others = rules(world, generic=False)
+    assert ("POST", "/api/v1/orders/{code}/pay") in others
+    assert others - here == set()
+    with world.app.app_context():
+        entries = [entry for entry in registry().entries if entry.has_api]
+    for entry in entries:
+        assert ("GET", f"/api/v1/{entry.slug}/") in here
+        assert ("GET", f"/api/v1/{entry.slug}/{{id}}") in here
+    # A record's own addresses are a page for all of them: nothing else is under their names.
+    assert {path.split("/")[3] for _method, path in rules(world, generic=True)} == {e.slug for e in entries}
+
+
+def test_an_address_is_described_where_it_is(world: World) -> None:
+    """On each host, what is described answers something else than that it isn't there, and the rest not."""
+    platform, tenant = described(world, PLATFORM), described(world, world.anna.host)
+    assert ("GET", "/api/v1/catalog/offerings") in tenant - platform
+    for method, path in rules(world, generic=False) - platform:
+        answer = world.app.test_client().open(
+            re.sub(r"{\w+}", "1", path), method=method, base_url=f"http://{PLATFORM}", json={}
+        )
+        assert answer.status_code == 404, (method, path, answer.text)
+
+
+def test_nothing_is_described_twice(world: World) -> None:
+    modules = world.app.extensions["api_docs"]
+    for of in ("PATHS", "SCHEMAS"):
+        names = [name for module in modules for name in getattr(module, of)]
+        assert len(names) == len(set(names))
+    with world.app.app_context():
+        resources = {entry.resource for entry in registry().entries}
+    assert resources.isdisjoint(name for module in modules for name in module.SCHEMAS)
+
+
+def test_each_operation_says_what_it_does(world: World) -> None:
+    for host in (PLATFORM, world.anna.host):
+        for path, item in document(world, host)["paths"].items():
+            variables = set(re.findall(r"{(\w+)}", path))
+            for method in set(item) - {"parameters"}:
+                operation = item[method]
+                given = [*item.get("parameters", ()), *operation.get("parameters", ())]
+                assert {p["name"] for p in given if p["in"] == "path"} == variables, path
+                assert operation["summary"], path
+                assert operation["tags"], path
+                assert "default" in operation["responses"], path
+                assert any(status.startswith("2") for status in operation["responses"]), path
 
 
 def test_bodies_are_those_of_the_forms(world: World) -> None:

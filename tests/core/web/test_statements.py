@@ -11,6 +11,7 @@ from app.core.db import db
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.core.web.entry import registry
+from tests.domains.catalog.samples import SUBMITTED_AT
 from tests.support.entries import SAMPLES, SLUGS, browser, make, unique
 from tests.support.golden import assert_golden
 from tests.support.statements import count_statements
@@ -19,6 +20,8 @@ from tests.support.world import World
 LIST_AT_MOST = 5
 ACTION_DATA = {
     "suspend": {"reason": "late fees"},
+    "send-back": {"reason": "Shorter."},
+    "approve": {"seen": SUBMITTED_AT.isoformat()},
     "invite-manager": {"full_name": "Maja", "email": "maja@people.test"},
 }
 

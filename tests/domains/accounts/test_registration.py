@@ -108,6 +108,38 @@ def test_from_the_form_to_a_seat(world: World, database: Database, kind: str) ->
     assert verbs == [("registered",)]
 
 
+def in_zone(browser: Browser, zone: str) -> Browser:
+    """A browser that chose a zone while it looked at free times."""
+    with browser.client.session_transaction(base_url=browser.base) as cookie:
+        cookie["zone"] = zone
+    return browser
+
+
+def test_the_zone_that_a_visitor_chose_becomes_their_account_s(world: World, database: Database) -> None:
+    link = asked(world, database)
+    browser = in_zone(Browser(world.app, world.anna.host), "America/New_York")
+    assert browser.post(link, **{"full_name": NAME, **PASSWORDS}).status_code == 302
+    zones = """
+        SELECT u.timezone, p.timezone FROM ab_user u
+        JOIN membership m ON m.user_id = u.id JOIN person p ON p.id = m.person_id WHERE u.email = %s
+    """
+    assert rows(database, zones, NEWCOMER) == [("America/New_York", "America/New_York")]
+
+
+def test_a_zone_that_is_none_becomes_nobody_s(world: World, database: Database) -> None:
+    link = asked(world, database)
+    browser = in_zone(Browser(world.app, world.anna.host), "Mars/Olympus")
+    assert browser.post(link, **{"full_name": NAME, **PASSWORDS}).status_code == 302
+    assert rows(database, "SELECT timezone FROM ab_user WHERE email = %s", NEWCOMER) == [(None,)]
+
+
+def test_the_zone_is_still_chosen_after_signing_in(world: World) -> None:
+    browser = in_zone(Browser(world.app, world.anna.host), "America/New_York")
+    browser.post("/login/", email=world.anna.email("student"), password=PASSWORD)
+    with browser.client.session_transaction(base_url=browser.base) as cookie:
+        assert cookie["zone"] == "America/New_York"
+
+
 def test_others_are_told_of_a_new_member(
     world: World, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from app.domains.earnings.models import CommissionPlan, Earning
 from app.domains.ledger import queries, service
 from app.domains.ledger.models import CUSTOMER_FUNDS, TUTOR_PENDING, LedgerAccount, LedgerEntry, Posting
 from app.domains.ledger.service import Line
+from tests.support.sample import Sample
 from tests.support.world import World
 
 _seats = itertools.count(700_001)
@@ -76,5 +77,16 @@ def commission_form(world: World, word: str) -> dict[str, Any]:
         "person": world.anna.people["tutor"],
         "tutor_share_bp": "72.5",
         "hold_days": 5,
-        "valid_from": (clock.now() + dt.timedelta(days=30)).isoformat(timespec="minutes"),
+        "valid_from": (clock.now() + dt.timedelta(days=30)).isoformat(timespec="seconds"),
     }
+
+
+SAMPLES = {
+    "commission-plans": Sample(
+        commission_plan, commission_form, change={"hold_days": 9}, wrong={"tutor_share_bp": "101"}
+    ),
+    "earnings": Sample(earning),
+    "ledger-accounts": Sample(ledger_account),
+    "ledger-entries": Sample(ledger_entry),
+    "postings": Sample(posting),
+}

@@ -85,8 +85,8 @@ def test_no_page_can_be_framed_stored_or_run_scripts(bench: Bench) -> None:
     [
         (123_450, "EUR", "€1,234.50", "1.234,50\xa0€"),
         (1234, "JPY", "¥1,234", "1.234\xa0¥"),
-        (12_340, "KWD", "KWD12.340", "12,340\xa0KWD"),
-        (1234, "ISK", "ISK1,234", "1.234\xa0ISK"),
+        (12_340, "KWD", "KWD\xa012.340", "12,340\xa0KWD"),
+        (1234, "ISK", "ISK\xa01,234", "1.234\xa0ISK"),
     ],
 )
 def test_amounts_are_written_with_their_currencys_places(
