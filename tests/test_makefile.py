@@ -85,9 +85,7 @@ def test_the_pinned_files_name_no_place() -> None:
         ]
         packages = [line for line in lines if not line.lstrip().startswith("#")]
         assert all("==" in line and "/" not in line for line in packages)
-        assert not any(
-            word in line for line in lines for word in ("--index", "--find-links", "file:", "://")
-        )
+        assert not any(word in line for line in lines for word in ("--index", "--find-links", "file:", "://"))
 
 
 @pytest.mark.parametrize(("failing", "code"), [("", 0), ("check", 1), ("test", 1)])

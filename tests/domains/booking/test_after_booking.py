@@ -203,6 +203,27 @@ def test_after_a_dispute_earnings_go_on(school: School) -> None:
     assert not earning(school, seat_id).is_held
 
 
+def test_a_lesson_called_off_in_a_dispute_is_refunded_once_the_dispute_is_won(school: School) -> None:
+    seat_id = school.book()
+    dispute(school, seat_id, "needs_response")
+    lesson_id = school.seat(seat_id).lesson_id
+    school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason="ill") and None)
+    dispute(school, seat_id, "won")
+    dispute(school, seat_id, "won")
+    assert refunds(school) == [4000]
+    assert (school.seat(seat_id).refund_minor, earning(school, seat_id).status) == (4000, "reversed")
+    assert [school.balance(code) for code in ("customer_funds", "tutor_pending")] == [0, 0]
+
+
+def test_what_a_customer_cancelled_late_is_not_refunded_when_a_dispute_is_won(school: School) -> None:
+    seat_id = school.book()
+    with at(MONDAY - MINUTE):
+        assert school.cancel(seat_id) == 2000
+    dispute(school, seat_id, "needs_response")
+    dispute(school, seat_id, "won")
+    assert refunds(school) == [2000]
+
+
 # -- Moving ------------------------------------------------------------------------------------------------
 
 
@@ -442,3 +463,14 @@ def test_one_companys_trouble_does_not_keep_others_waiting(school: School, datab
     with at(MONDAY), pytest.raises(ExceptionGroup):
         jobs.lapse_holds()
     assert (school.seat(sick).status, other.seat(well).status) == (HELD, LAPSED)
+
+
+def test_one_lessons_trouble_does_not_keep_the_companys_others_waiting(
+    school: School, database: Database
+) -> None:
+    sick, well = school.hold(), school.hold(MONDAY + 2 * HOUR, "v:b")
+    with database.connect() as connection:  # its count can't go down
+        connection.execute("UPDATE lesson SET taken = 0 WHERE id = %s", [school.lesson_of(sick).id])
+    with at(MONDAY), pytest.raises(ExceptionGroup):
+        jobs.lapse_holds()
+    assert (school.seat(sick).status, school.seat(well).status) == (HELD, LAPSED)

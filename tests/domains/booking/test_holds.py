@@ -12,6 +12,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
+from app.domains.accounts.models import ENDED, Membership
 from app.domains.booking import events, jobs, queries, service
 from app.domains.booking.errors import (
     HoldExpired,
@@ -21,7 +22,7 @@ from app.domains.booking.errors import (
     SlotTaken,
     TooManyHolds,
 )
-from app.domains.booking.models import HELD, LAPSED, RELEASED, Occupation
+from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, Occupation
 from app.domains.catalog.models import PAUSED, CancellationPolicy, Offering, Variant
 from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy import service as tenancy_service
@@ -302,3 +303,37 @@ def test_business_time_decides(school: School) -> None:
     with at(MONDAY - HOUR), pytest.raises(NotOffered) as refused:
         school.hold()
     assert refused.value.data == {"why": "notice"}
+
+
+def test_nobody_collects_more_holds_under_an_account_than_they_may_have(school: School) -> None:
+    """A visitor's hold goes over to whoever signs in; new visitors are made by emptying the cookie jar."""
+    for number in range(3):
+        school.checkout(school.hold(MONDAY + number * DAY, f"v:{number}"))
+    late = school.hold(MONDAY + 3 * DAY, "v:3")
+    with pytest.raises(TooManyHolds):
+        school.checkout(late)
+    assert school.seat(late).actor == "v:3"
+    school.do(lambda: service.release_hold(queries.seat_by_code(_code(school, MONDAY))))
+    school.checkout(late)
+    assert school.seat(late).actor == "u:1"
+
+
+def _code(school: School, starts_at: dt.datetime) -> str:
+    return next(seat.code for seat in queries.open_holds("u:1") if seat.lesson.starts_at == starts_at)
+
+
+def test_a_tutor_who_has_left_is_not_booked_any_more(school: School) -> None:
+    lesson_id = school.session(MONDAY + 5 * HOUR)
+    booked = school.book()
+    with school.inside() as session:
+        session.query(Membership).filter_by(person_id=school.tutor_id).update({"status": ENDED})
+    for again in (
+        lambda: school.hold(MONDAY + DAY, "v:b"),
+        lambda: school.hold_seat(lesson_id, "v:b"),
+    ):
+        with pytest.raises(NotOffered) as refused:
+            again()
+        assert refused.value.data["why"] == "not_published"
+    with tenant_scope(school.tenant_id):
+        assert queries.slots(school.offering, school.variant, since=MONDAY, until=MONDAY + DAY) == []
+    assert school.seat(booked).status == BOOKED

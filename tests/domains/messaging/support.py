@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from flask import Flask
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
+from wsproto.utilities import LocalProtocolError
 
 from app.core.db import db
 from app.core.scope import tenant_scope
@@ -127,7 +128,11 @@ class Client:
                 assert isinstance(event, AcceptConnection), event
 
     def send_raw(self, text: str) -> None:
-        self._sock.sendall(self._web_socket.send(TextMessage(data=text)))
+        """Raises ConnectionError when the other end has hung up."""
+        try:
+            self._sock.sendall(self._web_socket.send(TextMessage(data=text)))
+        except LocalProtocolError as error:
+            raise ConnectionError from error
 
     def next(self, seconds: float = 10) -> str:
         """The next packet that is no ping. Raises ConnectionError when the other end has hung up."""

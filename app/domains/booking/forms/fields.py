@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext as _
-from wtforms import StringField
+from wtforms import Field
+from wtforms.widgets import TextInput
 
 from app.domains.booking.forms.hours import clock_text, minutes
 
 
-class DayTimeField(StringField):
+class DayTimeField(Field):
     """A time of day like 09:30, kept as minutes since midnight; 24:00 is the day's end."""
+
+    widget = TextInput()
 
     def process_formdata(self, valuelist: list[str]) -> None:
         text = valuelist[0].strip() if valuelist else ""

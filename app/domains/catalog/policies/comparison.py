@@ -72,7 +72,7 @@ def _words(content: Content, name: str, names: Names) -> str:
     if name == "language":
         return language_name(value)
     if name == "image_key":
-        return _("a picture")
+        return str(_("a picture"))
     return str(value)
 
 
@@ -80,7 +80,7 @@ def _picture(key: str | None, former: str) -> str:
     """Two pictures can't be told apart in words, so the later one says that it is another."""
     if key is None:
         return ""
-    return _("another picture") if former else _("a picture")
+    return str(_("another picture") if former else _("a picture"))
 
 
 def _variants(

@@ -155,7 +155,7 @@ def test_a_key_makes_a_repeat_harmless(stage: Stage) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     other = app.hold(MONDAY + DAY, key="one")
     assert other.status_code == 422
-    assert other.json["code"] == "key_reused"
+    assert other.json["code"] == "idempotency_key_reused"
     for key in ("\x7f", "x" * 201):
         assert app.hold(key=key).status_code == 422
     assert len(seats(stage)) == 1
