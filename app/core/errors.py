@@ -56,6 +56,10 @@ class Conflict(DomainError):
     code, status, message = "conflict", 409, _l("Somebody else changed this just now. Please look again.")
 
 
+class Contended(Conflict):
+    """Others held what this needs for too long: the same may well do in a moment."""
+
+
 class AlreadyExists(DomainError):
     code, status, message = "already_exists", 409, _l("This already exists.")
 
@@ -95,9 +99,9 @@ _BY_SQLSTATE: dict[str, type[DomainError]] = {
     "23502": Invalid,  # not_null_violation
     "23514": Invalid,  # check_violation
     "23P01": Conflict,  # exclusion_violation
-    "40001": Conflict,  # serialization_failure
-    "40P01": Conflict,  # deadlock_detected
-    "55P03": Conflict,  # lock_not_available
+    "40001": Contended,  # serialization_failure
+    "40P01": Contended,  # deadlock_detected
+    "55P03": Contended,  # lock_not_available
     "42501": NotFound,  # insufficient_privilege: row-level security refused the row
 }
 

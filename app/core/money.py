@@ -41,8 +41,8 @@ _NO_MONEY = "XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
 _SAME = str.maketrans(
     {"\u00a0": " ", "\u202f": " ", "’": "'", "\u2212": "-", **dict.fromkeys("\u200e\u200f\u061c")}
 )
-# Where a currency that has no sign of its own meets its digits: CLDR asks for a blank there, and Babel leaves it
-# out: "NOK1.00".
+# A currency without a sign of its own stands apart from its digits: CLDR asks for that, and Babel writes
+# "NOK1.00".
 _RUN_TOGETHER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 # Longer than any amount that fits, in any grouping; keeps a megabyte away from the pattern below.
 _LONGEST = 48

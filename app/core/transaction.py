@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from flask import g, has_request_context
 from sqlalchemy import text
@@ -12,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.core.db import db
-from app.core.errors import NotAllowed, from_database
+from app.core.errors import Contended, NotAllowed, from_database
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _CHECK_NOW = text("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -68,3 +70,12 @@ def transaction() -> Iterator[Session]:
             work()
         except Exception:
             log.exception("work after a commit failed")
+
+
+def insist(work: Callable[[], T]) -> T:
+    """At the edge: `work`, which has a `transaction()` of its own, once more where it waited in vain for what
+    others had locked. For what many want at once: the second time it is mostly plain who has it."""
+    try:
+        return work()
+    except Contended:
+        return work()

@@ -13,7 +13,7 @@ from app.core.web.site import site
 from app.domains.accounts.models import ACTIVE as MEMBER
 from app.domains.accounts.models import PENDING, TUTOR, Invitation, Membership, Person
 from app.domains.booking.models import SCHEDULED, Lesson
-from app.domains.catalog.models import PUBLISHED, SUBMITTED, Offering, OfferingRevision
+from app.domains.catalog.models import PUBLISHED, SUBMITTED, Offering, OfferingRevision, Subject
 from app.domains.earnings import queries as earnings
 from app.domains.payments.models import FAILED, OPEN, UNKNOWN, Dispute, Payment, Refund
 from app.domains.tenancy.models import DEFAULT_PRIMARY
@@ -32,6 +32,7 @@ def manager_page(who: Viewer) -> HomePage:
         tutors_invited=count(Invitation, Invitation.role_key == TUTOR),
         waiting_offerings=count(OfferingRevision, OfferingRevision.status == SUBMITTED),
         offerings=count(Offering, Offering.status == PUBLISHED),
+        subjects=count(Subject),
         lessons=count(Lesson, Lesson.status == SCHEDULED, Lesson.starts_at >= now),
         unmarked=count(Lesson, Lesson.status == SCHEDULED, Lesson.ends_at < now),
         refunds=count(Refund, Refund.status == FAILED),
@@ -82,6 +83,12 @@ def manager_page(who: Viewer) -> HomePage:
             n.people > n.members + n.waiting,
             "/admin/people/import",
             _("One by one, or all at once from a list."),
+        ),
+        (
+            _("Name the subjects that are taught"),
+            bool(n.subjects),
+            "/admin/subjects/add",
+            _("Tutors choose from them, and visitors search by them."),
         ),
         (
             _("Approve a first offering"),

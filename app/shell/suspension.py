@@ -22,7 +22,7 @@ def close_pages() -> Any:
     if who is not None and who.is_visiting:
         return None
     text = _(
-        "%(company)s's pages are paused at the moment. Nothing is lost; please come back later.",
+        "The pages of %(company)s are paused at the moment. Nothing is lost; please come back later.",
         company=site.name,
     )
     return answer(503, "tenant_suspended", text, headers={"Retry-After": "3600"})

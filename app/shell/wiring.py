@@ -65,7 +65,7 @@ LATER: dict[type[Event], tuple[Later, ...]] = {
     payments.ProviderEventStored: (Later(payments_jobs.process_event, queue="critical"),),
     payments.RefundRequested: (Later(payments_jobs.submit_refund, queue="critical"),),
     payments.RefundSucceeded: (Later(told.on_refund_succeeded),),
-    payments.RefundFailed: (),
+    payments.RefundFailed: (Later(told.on_refund_failed),),
     payments.ReceiptIssued: (
         Later(payments_jobs.render_receipt, queue="default"),
         Later(told.on_receipt_issued),

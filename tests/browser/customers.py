@@ -71,7 +71,7 @@ def find(page: Page, live: LiveServers, words: str, facet: str, title: str) -> N
     page.get_by_role("main").get_by_role("button", name="Search").click()
     page.locator("summary", has_text="Filters").click()
     page.get_by_role("link", name=re.compile(f"^{facet}")).click()
-    page.get_by_role("heading", name="1 offering", exact=True).wait_for()
+    page.locator("#found", has_text="1 offering").wait_for()
     look(page, "search")
     page.get_by_role("link", name=title).click()
     page.get_by_role("heading", name=title, level=1).wait_for()

@@ -182,10 +182,18 @@ class Scene:
     attended: Seat
     order: Order
     conversation_id: int
+    _callers: dict[str, Caller] = field(default_factory=dict)
+
+    def caller(self, operation: Operation) -> Caller:
+        """Whoever may do it, signed in once."""
+        role = self.role(operation)
+        if role not in self._callers:
+            self._callers[role] = caller(self.world, role)
+        return self._callers[role]
 
     @property
     def variant_id(self) -> int:
-        return lived.read(self.world, lambda: lived.catalog_queries.variants_of(self.offering.id)[0].id)
+        return variant_of(self.world, self.offering)
 
     def path(self, operation: Operation) -> str:
         """The address, below /api/v1/."""
@@ -203,10 +211,8 @@ class Scene:
                 return {**values, "code": found}
         return values
 
-    def role(self, operation: Operation) -> str | None:
-        if "/teaching/" in operation[1]:
-            return "tutor"
-        return "student"
+    def role(self, operation: Operation) -> str:
+        return "tutor" if "/teaching/" in operation[1] else "student"
 
     def body(self, operation: Operation, starts_at: dt.datetime = MONDAY + 5 * DAY) -> Json | None:
         at = starts_at.isoformat()
@@ -234,6 +240,11 @@ class Scene:
             ("post", "/api/v1/conversations/{conversation_id}/read"): {"seq": 1},
         }
         return bodies.get(operation)
+
+
+def variant_of(world: World, offering: Offering, company: Company | None = None) -> int:
+    """Its first one."""
+    return lived.read(world, lambda: lived.catalog_queries.variants_of(offering.id)[0].id, company)
 
 
 def make_scene(world: World) -> Scene:

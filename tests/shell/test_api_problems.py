@@ -50,11 +50,6 @@ def with_body(world: World) -> Iterator[Operation]:
     yield from (operation for operation, described in operations(world).items() if body_of(described))
 
 
-def of(scene: Scene, operation: Operation) -> Caller:
-    """Whoever may do it."""
-    return caller(scene.world, scene.role(operation))
-
-
 # -- 401, 403, 404, 405 ------------------------------------------------------------------------------------
 
 
@@ -119,7 +114,7 @@ def test_what_is_somebody_elses_is_404(scene: Scene, database: Database) -> None
         if "{" not in operation[1]:
             continue
         body = scene.body(operation)
-        for other in callers[str(scene.role(operation))]:
+        for other in callers[scene.role(operation)]:
             answer = other(operation[0], scene.path(operation), body)
             if described.get("security") == [] and other.host == world.anna.host:
                 assert answer.status_code == 200
@@ -132,7 +127,7 @@ def test_what_is_somebody_elses_is_404(scene: Scene, database: Database) -> None
             {**unknown, "code": theirs.lesson.code},
         ):
             path = operation[1].removeprefix("/api/v1/").format_map(values)
-            problem(of(scene, operation)(operation[0], path, body), 404, "not_found")
+            problem(scene.caller(operation)(operation[0], path, body), 404, "not_found")
     new_sign_ins = {"user_session", "refresh_token"}
     assert set(changed(before, state(database))) - set(signs_in) <= new_sign_ins
 
@@ -189,7 +184,7 @@ BODIES = {
 
 def test_what_is_no_object_of_json_is_400_or_413(scene: Scene, database: Database) -> None:
     for operation in with_body(scene.world):
-        call, path = of(scene, operation), scene.path(operation)
+        call, path = scene.caller(operation), scene.path(operation)
         before = state(database)
         for body, status in BODIES.items():
             if not body and operation[1].endswith("/cancel"):
@@ -206,7 +201,7 @@ def test_what_is_no_object_of_json_is_400_or_413(scene: Scene, database: Databas
 def test_what_is_said_to_be_something_else_is_415(scene: Scene, kind: str) -> None:
     for operation in with_body(scene.world):
         body = b'{"email": "a", "password": "b"}'
-        answer = of(scene, operation)(operation[0], scene.path(operation), body, content_type=kind)
+        answer = scene.caller(operation)(operation[0], scene.path(operation), body, content_type=kind)
         problem(answer, 415)
 
 

@@ -6,13 +6,17 @@ would oversell without its guards is shown by the races of booking itself.)
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from app.core import clock
 from app.shell.checks import broken_rules
 from tests.domains.booking.racing import deadlocks
+from tests.domains.booking.support import MONDAY, NOW
+from tests.shell.api_support import caller, variant_of
 from tests.shell.http_racing import (
     CONTENDERS,
     HOLDS_AT_ONCE,
@@ -26,9 +30,12 @@ from tests.shell.http_racing import (
     fair,
     run,
 )
+from tests.support import lived
 from tests.support.databases import Database
 from tests.support.servers import live_servers
+from tests.support.world import World
 
+LOCK_SECONDS = 3  # that a statement waits for a lock, see `_config` of the factory
 OVERLAPS = """
     SELECT count(*) FROM lesson AS a JOIN lesson AS b ON a.tutor_id = b.tutor_id AND a.id < b.id
     WHERE a.status IN ('held', 'scheduled') AND b.status IN ('held', 'scheduled')
@@ -80,3 +87,37 @@ def test_the_days_of_changing_clocks_are_among_them() -> None:
     found = {zone: len(list(changes_of(zone))) for zone in ZONES}
     assert found.pop("Asia/Kathmandu") == 0
     assert min(found.values()) >= 1
+
+
+@pytest.mark.parametrize("by", ["page", "program"])
+def test_whoever_waited_too_long_for_others_gets_another_try(
+    world: World, database: Database, by: str
+) -> None:
+    """On a busy machine the locks of many contenders may last longer than anybody waits for one."""
+    with clock.frozen(NOW):
+        offering = lived.publish(world)
+        asked = {"variant": variant_of(world, offering), "starts_at": MONDAY.isoformat()}
+        browser = world.browser(world.anna.host)
+        browser.csrf(f"/o/{offering.slug}")
+        student = caller(world, "student")
+        with database.connect() as connection:
+            begun = threading.Event()
+
+            def block() -> None:
+                with connection.transaction():
+                    connection.execute("LOCK TABLE occupation IN ACCESS EXCLUSIVE MODE")
+                    begun.set()
+                    time.sleep(LOCK_SECONDS + 0.5)
+
+            thread = threading.Thread(target=block)
+            thread.start()
+            assert begun.wait(10)
+            started = time.perf_counter()
+            if by == "page":
+                answer = browser.post(f"/o/{offering.slug}/hold", page="/search", **asked)
+            else:
+                answer = student("post", "holds", {**asked, "offering": offering.slug})
+            waited = time.perf_counter() - started
+            thread.join()
+    assert answer.status_code == (302 if by == "page" else 201), answer.text[:2000]
+    assert waited >= LOCK_SECONDS

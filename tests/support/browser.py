@@ -28,6 +28,9 @@ PARTS_OF_A_PAGE = {"stylesheet", "script", "image", "font", "manifest"}
 SCREENSHOTS = ROOT / "var" / "screenshots"
 HEIGHT = 900
 WIDTHS = (390, 1280)
+# Once the page has taken its new width.
+FITS = """width => innerWidth === width
+  && document.documentElement.scrollWidth <= document.documentElement.clientWidth"""
 OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 PageAt = Callable[..., "Page"]
@@ -104,11 +107,15 @@ def shoot(page: Page, name: str) -> Path:
 
 def look(page: Page, name: str) -> None:
     """Save the page as phones and as desks show it; neither may have to scroll sideways."""
+    from playwright.sync_api import TimeoutError as Late
+
     before = page.viewport_size
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0, f"{page.url} scrolls sideways by {beyond} px at {width} px"
+        try:
+            page.wait_for_function(FITS, arg=width, timeout=3000)
+        except Late:
+            raise AssertionError(f"{page.url} scrolls sideways at {width} px") from None
         shoot(page, name)
     if before:
         page.set_viewport_size(before)

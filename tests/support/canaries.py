@@ -89,12 +89,11 @@ class Rows:
 
     def words(self) -> dict[str, str]:
         """The public word of its last row by `table.column`."""
-        sources = sorted(WORD_COLUMNS | {("subject", "slug")})
         return {
             f"{table}.{name}": self._column(
                 f"SELECT {name} FROM {table} WHERE {self.where(table)} ORDER BY id DESC LIMIT 1"
             )[0]
-            for table, name in sources
+            for table, name in sorted(WORD_COLUMNS)
         }
 
     def _column(self, query: str) -> list[Any]:
@@ -210,9 +209,9 @@ def plant(database: Database, company: Company, *, keep: str) -> set[str]:
 def _plant(
     connection: psycopg.Connection[Any], table: str, column: str, kind: str, length: int, where: str
 ) -> bool:
-    """Small letters where capitals are refused; False where both are."""
+    """Small letters where capitals are refused, and a path where those are; False where all are."""
     place = f"{table}-{column}".replace("_", "-")
-    for word in ("CANARY-BERT", "canary-bert"):
+    for word in ("CANARY-BERT", "canary-bert", "/canary-bert"):
         text = f"right('{word}-{place}-' || id || '{SECRET}', {length})"
         value = {
             "jsonb": f"{column} || jsonb_build_object('canary', jsonb_build_array({text}, {text}))",

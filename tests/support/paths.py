@@ -32,7 +32,8 @@ _WORDS = {
 }
 # Words that are the same for everybody.
 SAME = {"kind": "offerings", "provider": "mock", "revision": 1}
-WORD_COLUMNS = frozenset(_WORDS.values())
+# All that a request says of rows, what searches ask for among it.
+WORD_COLUMNS = frozenset(_WORDS.values()) | {("subject", "slug")}
 
 
 def source_of(rule: str) -> tuple[str, str] | None:

@@ -459,11 +459,11 @@ def offering_form(pick: Pick) -> dict[str, Any]:
 
 
 def table_of(entry: AdminEntry, column: str) -> str:
-    """The table whose rows a column names."""
+    """The table whose rows a column names; none where it depends on the row."""
     if column == "tenant_id":
         return "tenant"
     keys = inspect(entry.model).columns[column].foreign_keys
-    return next(key.column.table.name for key in keys)
+    return next((key.column.table.name for key in keys), "")
 
 
 def lists_of(entry: AdminEntry) -> set[str]:

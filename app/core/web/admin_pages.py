@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from flask import request
 from flask_babel import format_decimal
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import DateTime, inspect, select
 
 from app.core.audit import AuditEntry
 from app.core.db import db
+from app.core.moments import moment
 from app.core.rights import READ, WRITE
 from app.core.viewer import Viewer
 from app.core.web import once, stamps
@@ -228,7 +230,14 @@ class Pages:
             return ", ".join(f"{key}: {item}" for key, item in value.items())
         if isinstance(value, list):
             return ", ".join(map(str, value))
+        if isinstance(value, str) and self._is_moment(name):
+            return moment(dt.datetime.fromisoformat(value))
         return str(dict(self.entry.choices_of(name) or ()).get(str(value), value))
+
+    def _is_moment(self, name: str) -> bool:
+        """Whether the trail keeps this column as a point in time, in ISO 8601."""
+        column = inspect(self.entry.model).columns.get(name)
+        return column is not None and isinstance(column.type, DateTime)
 
     # -- forms and questions -------------------------------------------------------------------
 

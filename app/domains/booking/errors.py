@@ -33,6 +33,13 @@ class TooManyHolds(TooMany):
     message = _l("You have several reservations open already. Please finish or release one of them first.")
 
 
+class TrialTaken(Conflict):
+    code, message = (
+        "trial_taken",
+        _l("A trial lesson is for getting to know a tutor: everybody can take one with each."),
+    )
+
+
 class CannotCancel(Conflict):
     """`data["why"]`, of a seat: started, not_booked."""
 

@@ -42,13 +42,23 @@ def _for_each(tenant_ids: Sequence[int], work: Callable[[], None]) -> None:
 
 
 def _lapse() -> None:
-    """Each in a transaction of its own, since each locks other people."""
-    for seat_id in queries.expired_holds(BATCH):
-        with transaction():
-            service.lapse_hold(queries.seat(seat_id))
+    _one_by_one(queries.expired_holds(BATCH), lambda seat_id: service.lapse_hold(queries.seat(seat_id)))
 
 
 def _finish() -> None:
-    for lesson_id in queries.unmarked_lessons(BATCH):
-        with transaction():
-            service.auto_mark(queries.lesson(lesson_id))
+    _one_by_one(
+        queries.unmarked_lessons(BATCH), lambda lesson_id: service.auto_mark(queries.lesson(lesson_id))
+    )
+
+
+def _one_by_one(row_ids: Sequence[int], work: Callable[[int], object]) -> None:
+    """Each in a transaction of its own, since each locks other people; nor does one keep the rest waiting."""
+    troubles: list[Exception] = []
+    for row_id in row_ids:
+        try:
+            with transaction():
+                work(row_id)
+        except Exception as error:
+            troubles.append(error)
+    if troubles:
+        raise ExceptionGroup("some could not be done", troubles)

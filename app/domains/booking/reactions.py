@@ -39,9 +39,14 @@ def on_dispute_opened(event: DisputeOpened) -> None:
 
 
 def on_dispute_closed(event: DisputeClosed) -> None:
-    """Won or lost: a loss is the company's, what the tutor earned stays theirs."""
+    """Won or lost: a loss is the company's, what the tutor earned stays theirs. What the company called off
+    meanwhile goes back once it has the money again."""
     for seat_id in _sold_in(event.dispute_id):
+        if queries.is_disputed(seat_id):  # there can be several about one payment
+            continue
         earnings.unhold(seat_id)
+        if event.won:
+            service.refund_called_off(queries.seat(seat_id))
 
 
 def _sold_in(dispute_id: int) -> list[int]:

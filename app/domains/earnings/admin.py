@@ -90,7 +90,7 @@ class CommissionPlanEntry(AdminEntry):
             e.label_of("valid_from"), [Optional()], description=e.helps["valid_from"]
         ),
     }
-    examples = {"tutor_share_bp": "70", "hold_days": "7"}
+    examples = {"tutor_share_bp": "70", "hold_days": "7", "valid_from": "2040-01-01 00:00"}
     related = (Related("earnings", "plan_id", _l("Earned under these terms")),)
     add_label = _l("New terms")
     empty_title = _l("The house's terms hold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,8 @@ from app.domains.messaging.models import MOST_CHARACTERS
 from app.domains.messaging.reactions import wire_form
 
 bp = Blueprint("messaging_api", __name__)
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 @bp.get("/api/v1/conversations")
@@ -114,10 +117,11 @@ def _body() -> dict[str, Any]:
 
 
 def _uuid(value: Any) -> UUID:
-    try:
-        return UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        raise Invalid(field="client_id") from None
+    """As it is usually written. Python takes it with braces or in the digits of other scripts, too; then two
+    spellings would be one message."""
+    if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
+        raise Invalid(field="client_id")
+    return UUID(value)
 
 
 # -- As OpenAPI describes it -------------------------------------------------------------------------------

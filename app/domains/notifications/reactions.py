@@ -13,6 +13,7 @@ from app.domains.catalog.models import GROUP
 from app.domains.notifications import queries
 from app.domains.notifications.service import notify, tell
 from app.domains.payments.models import RECEIPT
+from app.domains.payments.service.receipts import number_of
 
 
 def on_seat_booked(delivery: Delivery) -> None:
@@ -93,6 +94,24 @@ def on_refund_succeeded(delivery: Delivery) -> None:
     )
 
 
+def on_refund_failed(delivery: Delivery) -> None:
+    """A customer waits for money that does not come: whoever runs the company has to send it again."""
+    refund = queries.refund(delivery.event.refund_id)
+    told = {manager.person_id for manager in accounts.managers_of(scope.tenant_id())}
+    for person_id in sorted(told):
+        notify(
+            person_id,
+            kind="refund_failed",
+            key=f"refund_failed:{refund.id}:{_stamp(refund.done_at)}",
+            data={
+                "title": refund.line.description,
+                "amount_minor": refund.amount_minor,
+                "currency": refund.currency,
+            },
+            url=f"/admin/refunds/{refund.id}",
+        )
+
+
 def on_receipt_issued(delivery: Delivery) -> None:
     receipt = queries.receipt(delivery.event.receipt_id)
     if receipt.order.payer_id is None:
@@ -101,7 +120,7 @@ def on_receipt_issued(delivery: Delivery) -> None:
         receipt.order.payer_id,
         kind=receipt.kind,
         key=f"{receipt.kind}:{receipt.id}",
-        data={"number": receipt.number},
+        data={"number": number_of(receipt)},
         url=f"/orders/{receipt.order.code}",
         # The mail about the refund is mail enough; its paper lies with the order.
         letter="receipt" if receipt.kind == RECEIPT else None,

@@ -414,11 +414,13 @@ def test_all_errors_are_shown_by_line_and_nothing_comes_in(world: World) -> None
 
 def test_a_value_that_is_twice_in_the_file_is_an_error_at_its_line(world: World) -> None:
     operator, path = world.operator(), "/admin/plans/import"
-    found = refused(world, operator, "name,code\nOne,one\nTwo,two\nAgain,one\nMore,two\nThree,three\n", path)
+    head = "name,code,platform_fee_bp\n"
+    twice = f"{head}One,one,5\nTwo,two,5\nAgain,one,5\nMore,two,5\nThree,three,5\n"
+    found = refused(world, operator, twice, path)
     assert [(line, column) for line, column, _text in found] == [(4, "Code"), (5, "Code")]
     assert all("already" in text for _line, _column, text in found)
-    assert imported(world, operator, "name,code\nOne,one\nTwo,two\n", path) == 2
-    found = refused(world, operator, "name,code\nThree,three\nAgain,one\n", path)
+    assert imported(world, operator, f"{head}One,one,5\nTwo,two,5\n", path) == 2
+    found = refused(world, operator, f"{head}Three,three,5\nAgain,one,5\n", path)
     assert [(line, column) for line, column, _text in found] == [(3, "Code")]
 
 

@@ -367,7 +367,7 @@ def test_a_suspended_company_can_be_visited_while_others_read_why(world: World) 
     for path in ("/", "/login/", "/admin/people/", "/account/", "/forgot/", "/nothing/here"):
         answer = manager.get(path)
         assert (path, answer.status_code, answer.headers.get("Retry-After")) == (path, 503, "3600")
-        assert "Anna Tutors&#39;s pages are paused" in answer.text
+        assert "The pages of Anna Tutors are paused" in answer.text
         assert "unpaid" not in answer.text
     headers = {"Authorization": f"Bearer {token}"}
     api = manager.client.get("/api/v1/people/", base_url=manager.base, headers=headers)

@@ -166,13 +166,13 @@ def test_the_company_gives_everything_back(school: School) -> None:
         school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason=None))
 
 
-def dispute(school: School, seat_id: int, status: str) -> None:
+def dispute(school: School, seat_id: int, status: str, ref: str = "dp_1") -> None:
     def work() -> None:
         seat = queries.seat(seat_id)
         order = payments.order_of_line(seat.line_id or 0)
         (payment,) = payments.payments_of(order.id)
         seen = ProviderDispute(
-            id="dp_1",
+            id=ref,
             payment_id=payment.provider_ref or "",
             status=status,
             reason="fraudulent",
@@ -200,6 +200,16 @@ def test_after_a_dispute_earnings_go_on(school: School) -> None:
     seat_id = school.book()
     dispute(school, seat_id, "needs_response")
     dispute(school, seat_id, "won")
+    assert not earning(school, seat_id).is_held
+
+
+def test_one_of_two_disputes_won_frees_nothing_yet(school: School) -> None:
+    seat_id = school.book()
+    for ref in ("dp_1", "dp_2"):
+        dispute(school, seat_id, "needs_response", ref)
+    dispute(school, seat_id, "won", "dp_1")
+    assert earning(school, seat_id).is_held
+    dispute(school, seat_id, "won", "dp_2")
     assert not earning(school, seat_id).is_held
 
 

@@ -10,7 +10,7 @@ from app.core.db import db
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.booking import events, jobs, queries, service
-from app.domains.booking.errors import HoldExpired, SlotTaken
+from app.domains.booking.errors import HoldExpired, SlotTaken, TrialTaken
 from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, SCHEDULED
 from app.domains.catalog.models import GROUP, TRIAL, Offering, TaxRate
 from app.domains.earnings import queries as earnings
@@ -151,6 +151,21 @@ def test_a_free_trial_is_booked_without_a_provider(school: School) -> None:
     school.pay_free(order_id)
     assert school.seat(seat_id).status == BOOKED
     assert earned(school, seat_id) == ("pending", 0)
+
+
+def test_a_trial_is_taken_once_with_each_tutor(school: School) -> None:
+    """What costs nothing could otherwise fill a tutor's calendar for good."""
+    with school.inside():
+        school.offering_id, school.variant_id = add_offering(school.tutor_id, kind=TRIAL, price=0)
+    first = school.hold()
+    school.pay_free(school.checkout(first))
+    again = school.hold(MONDAY + DAY)
+    with pytest.raises(TrialTaken):
+        school.checkout(again)
+    school.pay_free(school.checkout(again, school.other_id))
+    assert school.seat(again).status == BOOKED
+    school.cancel(first)
+    school.pay_free(school.checkout(school.hold(MONDAY + 2 * DAY)))
 
 
 # -- Late money --------------------------------------------------------------------------------------------

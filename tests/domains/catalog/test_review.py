@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.db import db
+from app.core.scope import tenant_scope
 from app.domains.catalog import queries, service
 from app.domains.catalog.models import OfferingRevision
 from app.domains.catalog.policies.comparison import Change, Names, compare
@@ -322,6 +323,10 @@ def test_subjects_policies_and_taxes(world: World, manager: Browser) -> None:
     again = manager.post("/admin/subjects/add", name="Physik für Ältere", position="3")
     assert again.status_code == 409
     assert "There is a subject of this name already." in again.text
+    # Without a place it comes last.
+    assert manager.post("/admin/subjects/add", name="Latin").status_code == 302
+    with world.app.app_context(), tenant_scope(world.anna.id):
+        assert [(s.name, s.position) for s in queries.subjects()][-1] == ("Latin", 4)
 
     tax = {"name": "VAT", "code": "VAT19"}
     for wrong in ("-1", "50.01", "19.001", "1e3", "NaN", "x", "１９", ""):

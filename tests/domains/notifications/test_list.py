@@ -6,13 +6,18 @@ import re
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from app.core.db import db
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
+from app.domains.accounts.models import MANAGER, Membership
 from app.domains.notifications import queries, service
 from app.domains.notifications.models import Notification
 from app.domains.notifications.policies import words
+from app.domains.payments import service as refunds
+from app.domains.payments.models import Refund
+from tests.domains.notifications.support import Told, told
 from tests.support.world import Company, World
 
 STARTS = "2027-01-18T09:00:00+00:00"
@@ -27,6 +32,7 @@ DATA = {
     "class_cancelled": LESSON,
     "seat_lost": LESSON,
     "refunded": {"title": "Maths", "amount_minor": 4000, "currency": "JPY"},
+    "refund_failed": {"title": "Maths", "amount_minor": 4000, "currency": "EUR"},
     "receipt": {"number": 7},
     "credit_note": {"number": 7},
     "offering_submitted": {"title": "Maths"},
@@ -136,3 +142,17 @@ def test_admin_shows_words(app: Flask, world: World) -> None:
     page = world.manager().get("/admin/notifications/")
     assert "Your receipt no. 7 is ready" in page.text
     assert "Student anna" in page.text
+
+
+def test_a_refund_that_failed_is_told_to_who_runs_the_company(here: Told) -> None:
+    school = here.school
+    seat_id = school.book()
+    school.cancel(seat_id)
+    with school.inside() as session:
+        refund_id = session.query(Refund).one().id
+        refunds.refuse_refund(refund_id, why="expired_or_canceled_card")
+        [manager_id] = session.scalars(select(Membership.person_id).where(Membership.role_key == MANAGER))
+    here.deliver()
+    assert [kind for kind, _data in told(school, manager_id)].count("refund_failed") == 1
+    for person_id in (school.payer_id, school.student_id, school.tutor_id):
+        assert "refund_failed" not in [kind for kind, _data in told(school, person_id)]

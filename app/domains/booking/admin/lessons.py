@@ -74,6 +74,10 @@ def _cancel_seat(row: Seat, data: Mapping[str, Any], by: Viewer) -> str:
     return _("Cancelled. %(amount)s goes back.", amount=_words(refunded))
 
 
+def _call_off_seat(row: Seat, data: Mapping[str, Any], by: Viewer) -> str:
+    return _call_off(row.lesson, data, by)
+
+
 def _may_call_off(row: Lesson) -> bool:
     return row.status == SCHEDULED
 
@@ -224,10 +228,21 @@ class SeatEntry(Kept):
             icon="circle-x",
             text=_l(
                 "As if the customer did it now: by the policy they booked under, which may keep a part."
-                " To give everything back, cancel the lesson instead."
+                " To give everything back, choose that instead."
             ),
             form=ReasonForm,
             when=lambda row: row.status == BOOKED and row.lesson.starts_at > clock.now(),
+            danger=True,
+        ),
+        Action(
+            "call-off",
+            _l("Cancel and give everything back"),
+            _call_off_seat,
+            icon="ban",
+            text=_l("The company calls the lesson off: everything goes back, whatever the policy says."),
+            form=ReasonForm,
+            # Of a class the whole date is called off, on the lesson's own page.
+            when=lambda row: row.status == BOOKED and row.lesson.capacity == 1,
             danger=True,
         ),
     )

@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest
 from app.core import idempotency
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
-from app.core.transaction import transaction
+from app.core.transaction import insist, transaction
 from app.core.viewer import Viewer
 from app.core.web.api_view import MAX_BODY, MAX_KEY, BadBody, TooLarge, UnknownMember
 from app.core.web.viewing import on_tenant, signed_in
@@ -168,17 +168,20 @@ def done_once(who: Viewer, work: Callable[[], idempotency.Answer]) -> Any:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise Invalid(_l("This is not a usable Idempotency-Key."), field="Idempotency-Key")
-    with transaction():
-        if key is None:
-            (status, found), replayed = work(), False
-        else:
-            (status, found), replayed = idempotency.once(
+
+    def once() -> tuple[idempotency.Answer, bool]:
+        with transaction():
+            if key is None:
+                return work(), False
+            return idempotency.once(
                 actor=actor_of(who),
                 route=f"{request.method} {request.path}"[:200],
                 key=key,
                 body=request.get_data(),
                 work=work,
             )
+
+    (status, found), replayed = insist(once)
     answer = jsonify(found)
     if replayed:
         answer.headers["Idempotent-Replayed"] = "true"

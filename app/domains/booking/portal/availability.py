@@ -77,6 +77,14 @@ def save() -> Any:
     return redirect(url_for("hours.show"))
 
 
+@bp.get("/teach/availability/dates")
+@login_required
+def back_to_dates() -> Any:
+    """Whoever reloads a refusal, or comes back to it by its address."""
+    access.tutor()
+    return redirect(url_for("hours.show", _anchor="dates"))
+
+
 @bp.post("/teach/availability/dates")
 @login_required
 @keeps_text

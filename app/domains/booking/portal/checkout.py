@@ -4,6 +4,7 @@ it may go on with a visitor's hold once they have signed in; what an account hol
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from app.domains.accounts import queries as accounts
 from app.domains.accounts.models import GUARDIAN, Person
 from app.domains.accounts.service import registration
 from app.domains.booking import queries, service
-from app.domains.booking.errors import HoldExpired, HoldNotRenewable, SlotTaken
+from app.domains.booking.errors import HoldExpired, HoldNotRenewable, SlotTaken, TooManyHolds, TrialTaken
 from app.domains.booking.forms import SEAT_CODE, StudentForm
 from app.domains.booking.models import CANCELLED, HELD, LAPSED, RELEASED, Seat
 from app.domains.booking.portal import times
@@ -36,6 +37,8 @@ from app.domains.payments import service as payments
 from app.domains.payments.policies import tax_within
 
 bp = Blueprint("reservation", __name__, template_folder="../templates")
+
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 ONESELF = "me"  # a guardian who takes no lessons yet
 
@@ -109,6 +112,9 @@ def order(code: str) -> Any:
         form.show_refusal(error)
         found = alternatives(error.data.get("alternatives", ()), times.viewer_zone())
         return _page(_seat(code), form=form, others=found, status=error.status)
+    except (TooManyHolds, TrialTaken) as error:
+        form.show_refusal(error)
+        return _page(_seat(code), form=form, status=error.status)
     except HoldExpired as error:
         return _page(_seat(code), status=error.status)
     if is_free:
@@ -199,7 +205,7 @@ def _named(person: Person, who: Viewer) -> str:
 def _form(learners: Sequence[tuple[str, str]], seat: Seat | None) -> StudentForm:
     chosen = str(seat.student_id) if seat is not None and seat.student_id else None
     if chosen is None and len(learners) == 1:
-        chosen = learners[0][0]
+        chosen = learners[0][0] if learners[0][0] != ONESELF else None  # who registered for a child adds it
     form = StudentForm(data={"student": chosen})
     form.student.choices = list(learners)
     return form
@@ -282,7 +288,7 @@ def _reserved(seat: Seat) -> Reserved:
         title=offering.title,
         variant=lesson.variant.name,
         tutor=lesson.tutor.full_name,
-        place=lesson.place or "",
+        place=_place_words(lesson.place or ""),
         when=times.span_words(lesson.starts_at, lesson.ends_at, zone),
         zone=zone,
         tutors_when=times.span_words(lesson.starts_at, lesson.ends_at, lesson.timezone) if differs else "",
@@ -295,6 +301,11 @@ def _reserved(seat: Seat) -> Reserved:
         variant_id=lesson.variant_id,
         is_group=offering.kind == GROUP,
     )
+
+
+def _place_words(place: str) -> str:
+    """A link to a call is for those alone who have booked."""
+    return _("Online. You get the link with your booking.") if _LINK.search(place) else place
 
 
 def _tax_words(price: Money, rate_bp: int, name: str) -> str:

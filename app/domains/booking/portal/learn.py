@@ -27,7 +27,7 @@ from app.domains.booking.portal import access, calendar, times, words
 from app.domains.booking.portal.offering import open_holds
 from app.domains.booking.portal.words import Possible
 from app.domains.booking.queries import pages
-from app.domains.payments.errors import DisputedPayment
+from app.domains.payments.errors import DisputedPayment, NothingToRefund
 
 bp = Blueprint("learn", __name__, template_folder="../templates")
 
@@ -220,7 +220,7 @@ def cancel(code: str) -> Any:
         return _cancel_page(access.own_seat(code), form, error.status)
     except CannotCancel:
         return redirect(url_for("learn.lesson", code=code))
-    except DisputedPayment as error:
+    except (DisputedPayment, NothingToRefund) as error:
         form.show_refusal(error)
         return _cancel_page(access.own_seat(code), form, error.status)
     flash(_cancelled_words(refunded), "success")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from app.core.db import db
 from app.core.errors import DomainError, NotFound
 from app.core.ids import row_id
 from app.core.throttle import Limit
-from app.core.transaction import transaction
+from app.core.transaction import insist, transaction
 from app.core.web.csrf import keeps_text
 from app.core.web.pages import ActionLink
 from app.core.web.viewing import on_tenant, viewer
@@ -118,6 +119,13 @@ def show(slug: str) -> Any:
     return _page(slug, variant_id=row_id(request.args.get("variant", "")))
 
 
+@bp.get("/o/<slug>/hold")
+def back_to_times(slug: str) -> Any:
+    """Whoever reloads a refusal, or comes back to it by its address."""
+    on_tenant()
+    return redirect(url_for("booking.show", slug=slug) + shown_days())
+
+
 @bp.post("/o/<slug>/hold")
 @keeps_text
 def hold(slug: str) -> Any:
@@ -130,14 +138,19 @@ def hold(slug: str) -> Any:
     if viewer() is None:
         throttle.hit(db.engine, f"holds {throttle.network(request.remote_addr)}", VISITORS_HOLDS)
     try:
-        with transaction():
-            code = _held(slug, form).code
+        code = insist(lambda: _held(slug, form))
     except (SlotTaken, NoSeatLeft, NotOffered, TooManyHolds) as error:
         return _page(slug, variant_id=form.variant_id, trouble=trouble_of(error))
     return redirect(url_for("reservation.show", code=code))
 
 
-def _held(slug: str, form: HoldForm) -> Seat:
+def _held(slug: str, form: HoldForm) -> str:
+    """The code of the hold."""
+    with transaction():
+        return _hold(slug, form).code
+
+
+def _hold(slug: str, form: HoldForm) -> Seat:
     offering = catalog_queries.published(slug)
     if form.lesson_code is not None:
         return service.hold_seat(lesson_id=pages.session_of(offering.id, form.lesson_code), actor=actor())
@@ -245,11 +258,18 @@ def _choice(offering: Offering, variant: Variant, is_chosen: bool) -> VariantCho
     return VariantChoice(
         id=variant.id,
         name=variant.name,
-        duration=duration_words(variant.duration_minutes),
+        duration=""
+        if _says(variant.name, variant.duration_minutes)
+        else duration_words(variant.duration_minutes),
         price=price_words(variant.price),
         url=url_for("booking.show", slug=offering.slug, variant=variant.id, _anchor="times"),
         is_chosen=is_chosen,
     )
+
+
+def _says(name: str, minutes: int) -> bool:
+    """Whether a name such as “60 minutes” tells the length already."""
+    return re.search(rf"\b{minutes}\b", name) is not None
 
 
 def _facts(offering: Offering) -> list[tuple[str, str]]:

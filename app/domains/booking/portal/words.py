@@ -149,7 +149,7 @@ def moving(seat: Seat, now: dt.datetime, zone: str) -> Possible:
     why = policies.why_not_moved(seat, starts_at, now)
     if why is None:
         left = ngettext("once more", "%(num)s more times", most - seat.moves)
-        return Possible(True, [_("You can move it until %(time)s, %(times)s.", time=until, times=left)])
+        return Possible(True, [_("You can move it %(times)s, until %(time)s.", time=until, times=left)])
     if why == "too_late":
         return Possible(False, [_("The time to move it ended: %(time)s.", time=until)])
     if why == "too_often":

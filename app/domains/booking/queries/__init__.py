@@ -2,6 +2,7 @@
 
 from app.domains.booking.queries.due import (
     expired_holds,
+    is_disputed,
     lines_of_dispute,
     tenants_with_expired_holds,
     tenants_with_unmarked_lessons,
@@ -10,6 +11,7 @@ from app.domains.booking.queries.due import (
 from app.domains.booking.queries.lessons import (
     Session,
     available_sessions,
+    has_tried,
     holds_of,
     lesson,
     lesson_by_code,
@@ -38,6 +40,7 @@ from app.domains.booking.queries.timetable import (
     Timetable,
     alternatives,
     busy_people,
+    has_left,
     is_free,
     overrides_of,
     rules_of,
@@ -58,7 +61,10 @@ __all__ = [
     "busy_people",
     "expired_holds",
     "expired_lessons",
+    "has_left",
+    "has_tried",
     "holds_of",
+    "is_disputed",
     "is_free",
     "lesson",
     "lesson_by_code",

@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.db import db
 from app.domains.booking.models import HELD, SCHEDULED, Lesson, Seat
 from app.domains.booking.policies import MARKED_AFTER
-from app.domains.payments.models import Dispute, OrderLine, Payment
+from app.domains.payments.models import OPEN, Dispute, OrderLine, Payment
 
 
 def _ran_out() -> ColumnElement[bool]:
@@ -52,3 +52,15 @@ def lines_of_dispute(dispute_id: int) -> Sequence[OrderLine]:
         .where(Dispute.id == dispute_id)
         .order_by(OrderLine.id)
     ).all()
+
+
+def is_disputed(seat_id: int) -> bool:
+    """Whether a bank still looks into a payment for this seat."""
+    undecided = (
+        select(Dispute.id)
+        .join(Payment, Payment.id == Dispute.payment_id)
+        .join(OrderLine, OrderLine.order_id == Payment.order_id)
+        .join(Seat, Seat.line_id == OrderLine.id)
+        .where(Seat.id == seat_id, Dispute.status == OPEN)
+    )
+    return db.session.scalar(undecided.limit(1)) is not None

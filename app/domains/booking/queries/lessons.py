@@ -25,7 +25,7 @@ from app.domains.booking.models import (
     Seat,
     SeatMove,
 )
-from app.domains.catalog.models import GROUP, Offering
+from app.domains.catalog.models import GROUP, TRIAL, Offering
 
 BOOKED_ONCE = (BOOKED, ATTENDED, MISSED)
 
@@ -95,6 +95,22 @@ def seats_of_people(
         query = query.where(Lesson.ends_at <= until)
     order = (Lesson.starts_at.desc(), Seat.id.desc()) if latest_first else (Lesson.starts_at, Seat.id)
     return db.session.scalars(query.order_by(*order).limit(limit).options(*_seat_options())).all()
+
+
+def has_tried(student_id: int, tutor_id: int) -> bool:
+    """Whether somebody has had a trial lesson with this tutor, or is going to; a cancelled one is none."""
+    tried = (
+        select(Seat.id)
+        .join(Lesson, Lesson.id == Seat.lesson_id)
+        .join(Offering, Offering.id == Lesson.offering_id)
+        .where(
+            Seat.student_id == student_id,
+            Seat.status.in_(BOOKED_ONCE),
+            Lesson.tutor_id == tutor_id,
+            Offering.kind == TRIAL,
+        )
+    )
+    return db.session.scalar(tried.limit(1)) is not None
 
 
 def holds_of(actors: Collection[str]) -> Sequence[Seat]:

@@ -14,6 +14,9 @@ from sqlalchemy.orm import joinedload, selectinload
 from app.core import clock, scope
 from app.core.db import db
 from app.core.errors import NotFound
+from app.domains.accounts.models import ACTIVE as IN_FORCE
+from app.domains.accounts.models import ENDED, Membership
+from app.domains.accounts.models import TUTOR as TEACHES
 from app.domains.booking import policies
 from app.domains.booking.models import (
     STUDENT,
@@ -35,7 +38,8 @@ BY_SLOT = frozenset({ONE_TO_ONE, TRIAL})
 
 @dataclass(frozen=True)
 class Timetable:
-    """A tutor's terms, working hours and what is taken, around some stretch of time."""
+    """A tutor's terms, working hours and what is taken, around some stretch of time. Of a company that is
+    suspended, and of a tutor who has left, nothing can be booked (`is_suspended`)."""
 
     schedule: AvailabilitySchedule | None
     open_time: tuple[Interval, ...]
@@ -72,7 +76,8 @@ class Timetable:
 
 def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timetable:
     """Everything that decides whether a lesson can begin from `since` to `until`."""
-    suspended = select(Tenant.status != ACTIVE).where(Tenant.id == scope.tenant_id()).scalar_subquery()
+    closed = select(Tenant.status != ACTIVE).where(Tenant.id == scope.tenant_id()).scalar_subquery()
+    suspended = or_(closed, _has_left(tutor_id))
     found = db.session.execute(
         select(AvailabilitySchedule, AvailabilityRule, suspended)
         .outerjoin(
@@ -102,6 +107,19 @@ def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timet
     open_time = policies.expand_availability(rules, overrides, schedule.timezone, first, last)
     busy = busy_people([tutor_id], since=since - _DAY, until=until + _BEYOND)
     return Timetable(schedule, tuple(open_time), tuple(busy), is_suspended=False)
+
+
+def has_left(tutor_id: int) -> bool:
+    """Whether somebody taught here and does not any more."""
+    return bool(db.session.scalar(select(_has_left(tutor_id))))
+
+
+def _has_left(tutor_id: int) -> ColumnElement[bool]:
+    taught = select(Membership.id).where(Membership.person_id == tutor_id, Membership.role_key == TEACHES)
+    return and_(
+        taught.where(Membership.status == ENDED).exists(),
+        ~taught.where(Membership.status == IN_FORCE).exists(),
+    )
 
 
 def slots(offering: Offering, variant: Variant, *, since: dt.datetime, until: dt.datetime) -> list[Slot]:

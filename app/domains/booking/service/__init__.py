@@ -9,7 +9,7 @@ from app.domains.booking.service.availability import (
     set_schedule,
     set_week,
 )
-from app.domains.booking.service.cancel import cancel_lesson, cancel_seat
+from app.domains.booking.service.cancel import cancel_lesson, cancel_seat, refund_called_off
 from app.domains.booking.service.holds import hold_seat, hold_slot, lapse_hold, release_hold, renew_hold
 from app.domains.booking.service.moves import move_seat
 from app.domains.booking.service.seats import begin_checkout, confirm_seat, give_back_line
@@ -29,6 +29,7 @@ __all__ = [
     "lapse_hold",
     "mark_attendance",
     "move_seat",
+    "refund_called_off",
     "release_hold",
     "remove_override",
     "renew_hold",

@@ -21,7 +21,9 @@ from app.domains.booking.service.occupation import (
     vacate,
     vacate_lesson,
 )
+from app.domains.earnings import queries as earning_queries
 from app.domains.earnings import service as earnings
+from app.domains.earnings.models import PENDING
 from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
 from app.domains.payments.errors import DisputedPayment, NothingToRefund
@@ -66,6 +68,21 @@ def cancel_lesson(lesson: Lesson, *, by: str, reason: str | None) -> Money:
     return total
 
 
+def refund_called_off(seat: Seat) -> Money:
+    """A dispute kept the money of a seat back when its lesson was called off; it is over, and the customer
+    gets everything back. Nothing of a seat that was not called off, or gave back what it had to."""
+    queries.order_of_seat_for_update(seat.line_id)
+    seat, _lesson = lock_seat(seat)
+    earning = earning_queries.of_seat(seat.id)
+    # What the customer cancelled is earned, or was given back.
+    if seat.status != CANCELLED or earning is None or earning.status != PENDING or earning.earned_at:
+        return Money.zero(seat.currency)
+    refunded = _refund_all(seat, by=seat.cancelled_by or "", reason=_("The lesson was cancelled"))
+    seat.refund_minor += refunded.minor
+    note(seat, "refunded after a dispute")
+    return refunded
+
+
 def _lock_lesson(lesson: Lesson) -> Lesson:
     """Orders, people and the lesson, in the house's order."""
     for line_id in queries.lines_of_lesson(lesson.id):
@@ -79,7 +96,7 @@ def _refund_all(seat: Seat, *, by: str, reason: str) -> Money:
         return _refund(seat, policies.full_refund(seat), by=by, reason=reason)
     except (DisputedPayment, NothingToRefund):
         # Its bank has the money: it can't go back twice, and that must not keep the lesson from being
-        # called off. The earning stays held until the dispute is decided.
+        # called off. The earning stays held until the dispute is decided, see `refund_called_off`.
         return Money.zero(seat.currency)
 
 

@@ -142,6 +142,12 @@ def check_held(seat: Seat) -> None:
         raise HoldExpired
 
 
+def check_may_hold(actor: str) -> None:
+    """Raises TooManyHolds for whoever holds as much as anybody may."""
+    if len(queries.open_holds(actor)) >= policies.MAX_HOLDS:
+        raise TooManyHolds
+
+
 def in_utc(starts_at: dt.datetime) -> dt.datetime:
     """Raises NotOffered for a time that its zone's clocks skip, and for one that nobody can mean."""
     if starts_at.tzinfo is None:
@@ -188,7 +194,7 @@ def _after_giving_way(
 
 def _why_not_open(lesson: Lesson) -> str | None:
     """Why nobody can take a place in this lesson."""
-    if tenancy.tenant(scope.tenant_id()).status != ACTIVE:
+    if tenancy.tenant(scope.tenant_id()).status != ACTIVE or queries.has_left(lesson.tutor_id):
         return "suspended"
     if not is_group(lesson) or lesson.offering.status != PUBLISHED or lesson.status != SCHEDULED:
         return "not_published"

@@ -16,6 +16,7 @@ from app.core.money import Money
 from app.core.states import move_to
 from app.domains.accounts.models import Person
 from app.domains.booking import events, queries
+from app.domains.booking.errors import TrialTaken
 from app.domains.booking.models import (
     ATTENDED,
     BOOKED,
@@ -29,7 +30,7 @@ from app.domains.booking.models import (
     Seat,
 )
 from app.domains.booking.policies import Interval
-from app.domains.booking.service.holds import check_held, lapse_expired_seats
+from app.domains.booking.service.holds import check_held, check_may_hold, lapse_expired_seats
 from app.domains.booking.service.occupation import (
     Claim,
     claims_of,
@@ -43,6 +44,7 @@ from app.domains.booking.service.occupation import (
     vacate,
     vacate_student,
 )
+from app.domains.catalog.models import TRIAL
 from app.domains.earnings import service as earnings
 from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
@@ -55,10 +57,15 @@ BY_ITSELF = "WeMaster"  # who gives back what was paid for nothing
 
 def begin_checkout(seat: Seat, *, payer: Person, student: Person, actor: str, locale: str) -> Order:
     """Say who learns and who pays, and get the order to pay; again for the same people it is the same order.
-    The student's time is held too. Raises HoldExpired, SlotTaken (the student is somewhere else then)."""
+    The student's time is held too. Raises HoldExpired, SlotTaken (the student is somewhere else then),
+    TooManyHolds (it was a visitor's until now), TrialTaken."""
     order = queries.order_of_seat_for_update(seat.line_id)
     seat, lesson = lock_seat(seat, people=[student.id])
     check_held(seat)
+    if seat.actor != actor:
+        check_may_hold(actor)
+    if lesson.offering.kind == TRIAL and queries.has_tried(student.id, lesson.tutor_id):
+        raise TrialTaken
     if seat.student_id != student.id:
         _seat_student(seat, lesson, student)
     seat.payer_id, seat.actor = payer.id, actor

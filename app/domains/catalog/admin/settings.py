@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import TextAreaField
+from wtforms import IntegerField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.viewer import Viewer
 from app.core.web.categories import CATALOG
 from app.core.web.entry import AdminEntry
-from app.core.web.forms import strip
+from app.core.web.forms import strip, within
 from app.core.web.pages import Cell
 from app.core.web.percents import PercentField, percent_cell
 from app.domains.catalog import policies, service
@@ -25,6 +25,7 @@ from app.domains.catalog.models import (
 from app.domains.catalog.service import settings
 
 NEEDED = _l("Please fill this in.")
+MOST_PLACE = 2**31 - 1
 
 
 def _minutes(value: int, _row: Any) -> Cell:
@@ -41,14 +42,26 @@ class SubjectEntry(AdminEntry):
     search = ("name",)
     order = ("position", "asc")
     labels = {"position": _l("Place in the list")}
-    helps = {"position": _l("Smaller numbers come first.")}
+    helps = {"position": _l("Smaller numbers come first. Without one it comes last.")}
     examples = {"name": _l("Mathematics")}
+    fields = {
+        "position": lambda e: IntegerField(
+            e.label_of("position"),
+            [Optional(), within(-MOST_PLACE - 1, MOST_PLACE)],
+            description=e.helps["position"],
+        )
+    }
     add_label = _l("Add a subject")
     empty_title = _l("No subjects yet")
     empty_text = _l("Add what is taught here; tutors choose from it.")
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> Subject:
         return settings.add_subject(name=data["name"], position=data["position"])
+
+    def update(self, row: Subject, data: Mapping[str, Any], by: Viewer) -> None:
+        if data.get("position") is None:
+            data = {**data, "position": row.position}
+        super().update(row, data, by)
 
 
 class TaxRateEntry(AdminEntry):

@@ -34,6 +34,8 @@ from app.domains.catalog.policies.comparison import language_name
 from app.domains.catalog.policies.content import NEEDED, Content, VariantContent
 
 _NO_PERCENT_SIGN = str.maketrans({"%": None, "\u00a0": None, "\u202f": None, ",": "."})
+Row = tuple[Field, Field, Field, Field]  # id, name, minutes, price
+
 _PARTS = ("id", "name", "minutes", "price")
 _OF_VARIANT = re.compile(r"variant_([0-9])_([a-z]+)")
 
@@ -129,14 +131,21 @@ class OfferingForm(Form):
     without_image = BooleanField(_l("Show no picture"))
     seen = HiddenField()
 
-    def rows(self) -> Iterator[tuple[Field, Field, Field, Field]]:
+    def rows(self) -> Iterator[Row]:
         """(id, name, minutes, price) of each way to buy it."""
         for number in range(1, policies.MOST_VARIANTS + 1):
             yield tuple(self[f"variant_{number}_{part}"] for part in _PARTS)
 
-    def filled(self) -> list[tuple[Field, Field, Field, Field]]:
+    def filled(self) -> list[Row]:
         """The rows that say something."""
         return [row for row in self.rows() if any(_is_filled(field) for field in row[1:])]
+
+    def rows_shown(self) -> tuple[list[Row], list[Row]]:
+        """The rows in use with one to spare, two at least; and those that a page folds away."""
+        rows = list(self.rows())
+        used = [place for place, row in enumerate(rows, 1) if any(f.data or f.errors for f in row[1:])]
+        shown = max([1, *used]) + 1
+        return rows[:shown], rows[shown:]
 
     def show_refusal(self, error: DomainError) -> None:
         """The service counts the ways to buy it that there are, the page all its rows."""
@@ -225,6 +234,8 @@ def offering_form(choices: Sequence[Sequence[tuple[str, str]]], **given: Any) ->
     form = OfferingForm(**given)
     subjects, cancellation, taxes = choices
     form.subject_id.choices = [("", _("Please choose")), *subjects]
+    if not subjects:
+        form.subject_id.description = _("There are none yet. Please ask the company to add what you teach.")
     form.policy_id.choices = [("", _("As usual at this company")), *cancellation]
     form.tax_rate_id.choices = [("", _("None")), *taxes]
     return form

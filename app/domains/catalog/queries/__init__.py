@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import joinedload, raiseload, selectinload
 
 from app.core import scope
@@ -140,6 +140,11 @@ def default_policy() -> CancellationPolicy | None:
 
 def subjects() -> Sequence[Subject]:
     return db.session.scalars(select(Subject).order_by(Subject.position, Subject.name)).all()
+
+
+def last_place() -> int:
+    """Of the last subject in the list; 0 where there is none."""
+    return db.session.scalar(select(func.max(Subject.position))) or 0
 
 
 def cancellation_policies() -> Sequence[CancellationPolicy]:

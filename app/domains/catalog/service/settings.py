@@ -9,8 +9,10 @@ from app.domains.catalog import policies, queries
 from app.domains.catalog.models import CancellationPolicy, Subject
 
 
-def add_subject(*, name: str, position: int = 0) -> Subject:
-    """Raises SubjectTaken."""
+def add_subject(*, name: str, position: int | None = None) -> Subject:
+    """At its place in the list; without one it comes last. Raises SubjectTaken."""
+    if position is None:
+        position = queries.last_place() + 1
     slug = policies.slug_of(name, fallback="subject")
     slug = policies.free_slug(slug, queries.taken_slugs(Subject, slug))
     subject = Subject(name=name.strip(), slug=slug, position=position)

@@ -20,6 +20,7 @@ from app.domains.notifications.jobs import mailing
 from app.domains.notifications.jobs.mailing import Letter, Place, Reader, money_words
 from app.domains.notifications.policies import calendar
 from app.domains.payments.models import SUCCEEDED
+from app.domains.payments.service.receipts import number_of
 
 _MAIL = "notifications/mail/"
 Write = Callable[[int, Reader, Place], Letter | None]
@@ -188,12 +189,12 @@ def refunded(refund_id: int, to: Reader, at: Place) -> Letter | None:
 
 def receipt(receipt_id: int, to: Reader, at: Place) -> Letter | None:
     found = queries.receipt(receipt_id)
-    order = found.order
+    order, number = found.order, number_of(found)
     return Letter(
         _MAIL + "receipt",
-        _("Your receipt no. %(number)s", number=found.number),
+        _("Your receipt no. %(number)s", number=number),
         f"/receipts/{found.code}.pdf",
-        {"number": found.number, "amount": money_words(order.total_minor, order.currency)},
+        {"number": number, "amount": money_words(order.total_minor, order.currency)},
     )
 
 

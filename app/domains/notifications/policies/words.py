@@ -124,6 +124,14 @@ def _refunded(data: Data) -> Words:
     )
 
 
+def _refund_failed(data: Data) -> Words:
+    return Words(
+        "alert-triangle",
+        _("A refund of %(amount)s failed", amount=_money(data, "amount_minor")),
+        _("%(title)s. Please try it again.", title=data["title"]),
+    )
+
+
 def _receipt(data: Data) -> Words:
     return Words("file-text", _("Your receipt no. %(number)s is ready", number=data["number"]))
 
@@ -164,6 +172,7 @@ _BY_KIND: Mapping[str, Callable[[Data], Words]] = {
     "class_cancelled": _class_cancelled,
     "seat_lost": _lost,
     "refunded": _refunded,
+    "refund_failed": _refund_failed,
     "receipt": _receipt,
     "credit_note": _credit_note,
     "offering_submitted": _offering_submitted,

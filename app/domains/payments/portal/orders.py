@@ -11,6 +11,7 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from app.core import clock, scope
 from app.core.errors import DomainError
 from app.core.ids import row_id
+from app.core.moments import moment
 from app.core.web.viewing import login_required, on_tenant, signed_in
 from app.domains.payments import jobs, policies, queries
 from app.domains.payments.models import Order
@@ -61,6 +62,7 @@ def mine() -> Any:
         "payments/orders.html",
         orders=[view_of(order, documents[order.id]) for order in rows],
         count=count,
+        moment=moment,
         previous_url=url_for("orders.mine", page=page - 1) if page > 1 else None,
         next_url=url_for("orders.mine", page=page + 1) if page < pages else None,
     )

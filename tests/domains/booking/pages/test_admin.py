@@ -90,6 +90,21 @@ def test_cancelling_for_a_customer_goes_by_their_policy(stage: Stage) -> None:
     assert (seat.status, seat.refund_minor) == (CANCELLED, 2000)
 
 
+def test_the_company_may_give_everything_back_for_one(stage: Stage) -> None:
+    code = stage.booked(MONDAY)
+    place = stage.code_of(
+        stage.inside(lambda: stage.school.book_place(stage.school.session(MONDAY + DAY, capacity=3)))
+    )
+    manager = stage.world.manager()
+    with clock.frozen(MONDAY - HOUR):
+        path = f"/admin/seats/{stage.seat(code).id}/do/call-off"
+        assert manager.post(path, reason="Our fault").status_code == 302
+        in_class = manager.get(f"/admin/seats/{stage.seat(place).id}")
+        assert "give everything back" not in words_of(in_class.text).split("History")[0]
+    assert stage.seat(code).refund_minor == 4000
+    assert stage.seat(place).status == BOOKED
+
+
 def test_states_and_money_are_nobody_s_to_type_in(stage: Stage) -> None:
     code = stage.booked(MONDAY)
     seat = stage.seat(code)

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from werkzeug.test import TestResponse
 
 from app.core import clock
@@ -74,24 +73,25 @@ def test_free_times_are_open_to_everybody_as_their_page_is(stage: Stage) -> None
     assert app.get(f"{path}?variant={stage.school.variant_id}").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("since=2027-01-18", 422),
-        ("since=1e309", 422),
-        ("until=%00", 422),
-        ("since=2027-01-18T09:00:00Z&until=2027-02-18T09:00:01Z", 422),
-        ("since=2027-01-18T09:00:00Z&until=2027-02-18T09:00:00Z", 200),
-        ("since=2190-01-01T00:00:00Z", 200),
-        ("since=2027-01-18T09:00:00Z&until=2027-01-17T09:00:00Z", 200),
-        ("variant=0", 400),
-        ("variant=x", 400),
-        ("variant=" + "9" * 300, 400),
-        ("day=2027-01-18", 400),
-    ],
-)
-def test_what_is_asked_is_read_strictly(stage: Stage, query: str, status: int) -> None:
-    assert App(stage, None).get(f"{SLOTS.format(stage.offering.slug)}?{query}").status_code == status
+ASKED = [
+    ("since=2027-01-18", 422),
+    ("since=1e309", 422),
+    ("until=%00", 422),
+    ("since=2027-01-18T09:00:00Z&until=2027-02-18T09:00:01Z", 422),
+    ("since=2027-01-18T09:00:00Z&until=2027-02-18T09:00:00Z", 200),
+    ("since=2190-01-01T00:00:00Z", 200),
+    ("since=2027-01-18T09:00:00Z&until=2027-01-17T09:00:00Z", 200),
+    ("variant=0", 400),
+    ("variant=x", 400),
+    ("variant=" + "9" * 300, 400),
+    ("day=2027-01-18", 400),
+]
+
+
+def test_what_is_asked_is_read_strictly(stage: Stage) -> None:
+    app, path = App(stage, None), SLOTS.format(stage.offering.slug)
+    for query, status in ASKED:
+        assert app.get(f"{path}?{query}").status_code == status, query
 
 
 def test_a_class_has_dates(stage: Stage) -> None:

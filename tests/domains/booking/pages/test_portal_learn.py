@@ -104,7 +104,7 @@ def test_a_lesson_says_when_where_and_what_can_still_be_done(stage: Stage) -> No
         "Monday, January 18, 10:00 AM – 11:00 AM (Europe/Berlin)",
         "Tutor anna",
         "€40.00",
-        "You can move it until Sunday, January 17, 10:00 PM, 2 more times.",
+        "You can move it 2 more times, until Sunday, January 17, 10:00 PM.",
         "You can cancel free of charge until Sunday, January 17, 10:00 AM.",
         "Calendar file",
         "Message the tutor",
@@ -115,9 +115,13 @@ def test_a_lesson_says_when_where_and_what_can_still_be_done(stage: Stage) -> No
 
 
 SECONDS = [
-    (MONDAY - DAY, "You can cancel free of charge until", "You can move it until"),
-    (MONDAY - DAY + SECOND, "If you cancel now, you get €20.00 of €40.00 back.", "You can move it until"),
-    (MONDAY - 12 * HOUR, "you get €20.00 of €40.00 back", "You can move it until"),
+    (MONDAY - DAY, "You can cancel free of charge until", "You can move it 2 more times, until"),
+    (
+        MONDAY - DAY + SECOND,
+        "If you cancel now, you get €20.00 of €40.00 back.",
+        "You can move it 2 more times, until",
+    ),
+    (MONDAY - 12 * HOUR, "you get €20.00 of €40.00 back", "You can move it 2 more times, until"),
     (MONDAY - 12 * HOUR + SECOND, "you get €20.00 of €40.00 back", "The time to move it ended"),
     (MONDAY, "has begun, so it can't be cancelled", "has begun, so it can't be moved"),
 ]
