@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask
 
-from app.core import clock
+from app.core import business_clock, clock
+from app.core.scope import platform_scope
 from tests.browser.customers import main_text, plain
 from tests.browser.steps import FJORD, PATIENCE, submit
 from tests.support.browser import PageAt, look
@@ -58,9 +59,11 @@ def fill(page: Page, **values: str) -> None:
 def move_clock(job: Job, to: dt.datetime) -> None:
     """The operator lets time pass until then, to the hour."""
     page = job.operator
+    with platform_scope("see what time it is"):
+        offset = dt.timedelta(seconds=business_clock.standing().offset_seconds)
+    hours = -((clock.machine_now() + offset - to) // dt.timedelta(hours=1))
     page.goto(job.live.url("/admin/clock/"))
-    hours = -((clock.now() - to) // dt.timedelta(hours=1))
-    page.get_by_role("textbox", name="Hours").or_(page.locator("#hours")).first.fill(str(hours))
+    page.locator("#hours").fill(str(hours))
     submit(page, "Move it")
     page.get_by_text("now by business time.").wait_for()
     look(page, "clock")

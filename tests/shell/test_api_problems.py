@@ -195,14 +195,13 @@ def test_what_is_no_object_of_json_is_400_or_413(scene: Scene, database: Databas
         assert changed(before, state(database)) == [], operation
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/xml", "", "x"]
-)
-def test_what_is_said_to_be_something_else_is_415(scene: Scene, kind: str) -> None:
+def test_what_is_said_to_be_something_else_is_415(scene: Scene) -> None:
+    kinds = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/xml", "", "x")
     for operation in with_body(scene.world):
-        body = b'{"email": "a", "password": "b"}'
-        answer = scene.caller(operation)(operation[0], scene.path(operation), body, content_type=kind)
-        problem(answer, 415)
+        for kind in kinds:
+            body = b'{"email": "a", "password": "b"}'
+            answer = scene.caller(operation)(operation[0], scene.path(operation), body, content_type=kind)
+            problem(answer, 415)
 
 
 def test_a_client_that_asks_for_pages_gets_problems(scene: Scene) -> None:

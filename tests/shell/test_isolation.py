@@ -103,7 +103,9 @@ class Stage:
         identities = [self.identity(name) for name in names or self.guests]
         before, tally = self.checksums(), Tally()
         for who in identities:
+            import time; t0=time.time(); r0=tally.requests; print(who.name, end=" ", flush=True)
             tally += self.walk.run(replace(who, thorough=False, inside_only=True) if quick else who)
+            print(tally.requests-r0, round(time.time()-t0), flush=True)
         after = self.checksums()
         changed = [table for table, digest in before.items() if after[table] != digest]
         tally.wrong += [f"rows of bert's in {table} were changed" for table in changed]
@@ -294,9 +296,13 @@ def test_row_security_down_then_both(stage: Stage) -> None:
     assert_leaks_everywhere(tally)
 
 
+SHOWN = 100
+
+
 def report(walls_: str, tally: Tally) -> None:
     """For `pytest -s`: what a walk was made of."""
-    sys.stdout.write(f"\nisolation, {walls_}: {tally}\n")
+    told = [*tally.faults, *tally.wrong]
+    sys.stdout.write("\n".join([f"\nisolation, {walls_}: {tally}", *told[:SHOWN]]) + "\n")
 
 
 def assert_counts(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from flask_appbuilder.models.filters import BaseFilterConverter, Filters
 from flask_appbuilder.models.sqla.filters import FilterContains, FilterEqual, get_field_setup_query
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from sqlalchemy import inspect, or_
-from sqlalchemy.orm import Query, joinedload
+from sqlalchemy.orm import Query, aliased, joinedload
 
 from app.core.db import db
 from app.core.web.forms import MAX_OPTIONS
@@ -147,8 +147,11 @@ class AdminData(SQLAInterface):
         if "." not in name:
             return query, getattr(self.obj, name)
         relation, leaf = name.split(".", 1)
-        target = inspect(self.obj).relationships[relation].mapper.class_
-        marks = query._execution_options.get("joined", frozenset())
-        if relation not in marks:
-            query = query.outerjoin(getattr(self.obj, relation)).execution_options(joined=marks | {relation})
-        return query, getattr(target, leaf)
+        joined = query._execution_options.get("joined", {})
+        if relation not in joined:
+            # By a name of its own: two relations may lead to the same table.
+            target = aliased(inspect(self.obj).relationships[relation].mapper.class_)
+            joined = {**joined, relation: target}
+            query = query.outerjoin(getattr(self.obj, relation).of_type(target))
+            query = query.execution_options(joined=joined)
+        return query, getattr(joined[relation], leaf)

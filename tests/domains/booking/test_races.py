@@ -174,8 +174,11 @@ def test_two_students_of_one_browser_want_one_seat(raced: tuple[Flask, School]) 
     app, school = raced
     seats = [school.hold(MONDAY + day * DAY, f"v:{day}") for day in range(6)]
     rounds = [
-        [partial(school.checkout, seat_id, student) for student in (school.student_id, school.other_id) * 2]
-        for seat_id in seats
+        [
+            partial(school.checkout, seat_id, student, actor=f"u:{day}")
+            for student in (school.student_id, school.other_id) * 2
+        ]
+        for day, seat_id in enumerate(seats)
     ]
     race = run_together(app, rounds, {"Conflict"})
     assert race.errors == []

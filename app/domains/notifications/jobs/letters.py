@@ -13,12 +13,12 @@ from app.core import clock, ics
 from app.core.events import Delivery
 from app.domains.booking import queries as booking
 from app.domains.booking.models import BOOKED, CANCELLED, Lesson, Seat
+from app.domains.booking.policies import calendar
 from app.domains.catalog.models import APPROVED, GROUP, RETURNED, SUBMITTED
 from app.domains.notifications import queries
 from app.domains.notifications.events import MailDue
 from app.domains.notifications.jobs import mailing
 from app.domains.notifications.jobs.mailing import Letter, Place, Reader, money_words
-from app.domains.notifications.policies import calendar
 from app.domains.payments.models import SUCCEEDED
 from app.domains.payments.service.receipts import number_of
 

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.db import db
 from app.domains.booking import queries, service
 from app.domains.booking.models import ATTENDED, BOOKED, CANCELLED, RELEASED, SeatMove
-from app.domains.notifications.policies import calendar as mailed
+from app.domains.booking.policies import calendar as mailed
 from tests.domains.booking.pages.support import HOSTILE, Stage, offered, words_of
 from tests.domains.booking.support import DAY, HOUR, MINUTE, MONDAY, NOW
 from tests.support.statements import count_statements
