@@ -1261,6 +1261,12 @@ def messaging() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_conversation_tenant_id_id"),
         sa.UniqueConstraint("tenant_id", "key", name=op.f("uq_conversation_tenant_id_key")),
     )
+    op.create_index(
+        "ix_conversation_tenant_id_student_id", "conversation", ["tenant_id", "student_id"], unique=False
+    )
+    op.create_index(
+        "ix_conversation_tenant_id_tutor_id", "conversation", ["tenant_id", "tutor_id"], unique=False
+    )
     op.create_table(
         "conversation_member",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

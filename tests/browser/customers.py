@@ -168,14 +168,18 @@ def cancel(page: Page, refund: str) -> None:
     look(page, "cancelled")
 
 
-def invitation_in_mail(app: Flask, recipient: str, subject: str) -> tuple[MockMailMessage, str, Event]:
-    """The mail of that subject, its calendar part's method and event; waits for the worker."""
+def invitation_in_mail(
+    app: Flask, recipient: str, subject: str, at: dt.datetime
+) -> tuple[MockMailMessage, str, Event]:
+    """The mail of that subject on a lesson at that time, its calendar part's method and event; waits for the
+    worker."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for mail in mails_to(app, recipient):
             if mail.subject == subject and mail.attachments:
                 calendar = Calendar.from_ical(base64.b64decode(mail.attachments[0]["data"]))
                 [event] = calendar.walk("VEVENT")
-                return mail, str(calendar["METHOD"]), event
+                if event["DTSTART"].dt == at:
+                    return mail, str(calendar["METHOD"]), event
         time.sleep(0.1)
     raise AssertionError(f"no mail “{subject}” to {recipient}")

@@ -40,6 +40,8 @@ class Conversation(TenantOwned, Timestamped, Model):
             points_at("person", "student_id"),
             UniqueConstraint("tenant_id", "key"),
             CheckConstraint("last_seq >= 0", name="last_seq"),
+            Index("ix_conversation_tenant_id_tutor_id", "tenant_id", "tutor_id"),
+            Index("ix_conversation_tenant_id_student_id", "tenant_id", "student_id"),
         )
 
     def __str__(self) -> str:

@@ -107,15 +107,15 @@ class School:
     def hold_seat(self, lesson_id: int, actor: str = "v:a") -> int:
         return self.do(lambda: service.hold_seat(lesson_id=lesson_id, actor=actor).id)
 
-    def checkout(self, seat_id: int, student_id: int | None = None, actor: str = "u:1") -> int:
-        """The order for a held seat."""
+    def checkout(self, seat_id: int, student_id: int | None = None, actor: str | None = None) -> int:
+        """The order for a held seat, by an account that holds no other where none is named."""
         return self.do(
             lambda: (
                 service.begin_checkout(
                     queries.seat(seat_id),
                     payer=db.session.get_one(Person, self.payer_id),
                     student=db.session.get_one(Person, student_id or self.student_id),
-                    actor=actor,
+                    actor=actor or f"u:{seat_id}",
                     locale="en",
                 ).id
             )

@@ -308,13 +308,13 @@ def test_business_time_decides(school: School) -> None:
 def test_nobody_collects_more_holds_under_an_account_than_they_may_have(school: School) -> None:
     """A visitor's hold goes over to whoever signs in; new visitors are made by emptying the cookie jar."""
     for number in range(3):
-        school.checkout(school.hold(MONDAY + number * DAY, f"v:{number}"))
+        school.checkout(school.hold(MONDAY + number * DAY, f"v:{number}"), actor="u:1")
     late = school.hold(MONDAY + 3 * DAY, "v:3")
     with pytest.raises(TooManyHolds):
-        school.checkout(late)
+        school.checkout(late, actor="u:1")
     assert school.seat(late).actor == "v:3"
     school.do(lambda: service.release_hold(queries.open_holds("u:1")[0]))
-    school.checkout(late)
+    school.checkout(late, actor="u:1")
     assert school.seat(late).actor == "u:1"
 
 
