@@ -106,6 +106,8 @@ class Stage:
             import time; t0=time.time(); r0=tally.requests; print(who.name, end=" ", flush=True)
             tally += self.walk.run(replace(who, thorough=False, inside_only=True) if quick else who)
             print(tally.requests-r0, round(time.time()-t0), flush=True)
+            with self.database.connect() as c:
+                print(c.execute("select id, verb, thing_type, thing_id, actor_label, changes from audit_entry where tenant_id=%s and verb not like '%%CANARY%%'", [self.world.bert.id]).fetchall())
         after = self.checksums()
         changed = [table for table, digest in before.items() if after[table] != digest]
         tally.wrong += [f"rows of bert's in {table} were changed" for table in changed]
