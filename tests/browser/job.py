@@ -16,7 +16,7 @@ from app.core import business_clock, clock
 from app.core.scope import platform_scope
 from tests.browser.customers import main_text, plain
 from tests.browser.steps import FJORD, PATIENCE, submit
-from tests.support.browser import PageAt, look
+from tests.support.browser import PageAt
 from tests.support.servers import LiveServers
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def move_clock(job: Job, to: dt.datetime) -> None:
     page.locator("#hours").fill(str(hours))
     submit(page, "Move it")
     page.get_by_text("now by business time.").wait_for()
-    look(page, "clock")
 
 
 def until(page: Page, holds: Callable[[], bool]) -> None:

@@ -354,8 +354,8 @@ def the_operator_looks_after_it(job: Job, sam: Page) -> None:
     page.get_by_text("now by business time.").wait_for()
 
 
-def _seats() -> dict[str, int]:
+def _seats() -> list[tuple[str, int]]:
     """How many seats there are in each state."""
     with platform_scope("count the seats"):
-        found = db.session.execute(select(Seat.status, func.count()).group_by(Seat.status)).tuples()
-        return dict(found.all())
+        found = db.session.execute(select(Seat.status, func.count()).group_by(Seat.status)).all()
+    return sorted((row[0], row[1]) for row in found)

@@ -116,6 +116,7 @@ def look(page: Page, name: str) -> None:
             page.wait_for_function(FITS, arg=width, timeout=3000)
         except Late:
             raise AssertionError(f"{page.url} scrolls sideways at {width} px") from None
+        page.evaluate("scrollTo(0, 0)")  # what sticks to the top stays there in a picture of the whole page
         shoot(page, name)
     if before:
         page.set_viewport_size(before)

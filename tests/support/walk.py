@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from flask.testing import FlaskClient
@@ -77,7 +78,8 @@ class Identity:
 
     One with rights tries all actions, filters and searches; a thorough one also guesses ids, compares
     answers with those for absent rows, and smuggles members into what it may write. `inside_only`
-    leaves out what is administered on the platform's host only, which is not found here anyway.
+    leaves out what is administered on the platform's host only, which is not found here anyway; with
+    `entries`, of the admin and its API only those are visited.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Identity:
     has_rights: bool = False
     thorough: bool = False
     inside_only: bool = False
+    entries: frozenset[str] | None = None
 
 
 @dataclass
@@ -150,7 +153,10 @@ class Walk:
 
     def _ask_all(self, who: Identity, rules: list[Rule], methods: tuple[str, ...], tally: Tally) -> None:
         for rule in rules:
+            entry = self.entry_of(rule)
             if who.inside_only and not self.is_inside(rule):
+                continue
+            if who.entries is not None and entry is not None and entry.slug not in who.entries:
                 continue
             for method in methods:
                 if method in (rule.methods or ()):
@@ -218,7 +224,8 @@ class Walk:
         if not foreign or not (ask.names_row or ask.method in UNSAFE):
             return
         if response.status_code == 302:
-            fits = response.location.startswith("/login/")
+            place = urlsplit(response.location).path
+            fits = place == "/login/" or ask.path.startswith(f"{place}/")  # up to the page of the same word
         elif ask.names_row and who.thorough and (ask.method == "GET" and ask.rule.endswith("<id:pk>")):
             fits = response.status_code == 404
         else:
@@ -444,7 +451,7 @@ OTHER_QUERIES: dict[str, list[Query]] = {
     "/api/v1/catalog/offerings/<slug>/slots": [*_PLAIN, lambda pick: {"variant": pick.id("variant")}],
     "/api/v1/lessons": _PLAIN,
     "/api/v1/teaching/lessons": _PLAIN,
-    "/notifications/": [*_PLAIN, lambda pick: {"before": pick.id("notification") + 1}],
+    "/notifications/": [*_PLAIN, lambda pick: {"before": pick.id("notification")}],
 }
 
 

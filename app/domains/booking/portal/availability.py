@@ -22,7 +22,6 @@ from app.domains.booking.forms.hours import (
     OverrideForm,
     Pairs,
     TermsForm,
-    clock_text,
     week_form,
     weekday_names,
 )
@@ -175,7 +174,7 @@ def _overrides(schedule: AvailabilitySchedule) -> list[OverrideRow]:
 
 def _override_row(day: dt.date, rows: Sequence[AvailabilityOverride], today: dt.date) -> OverrideRow:
     hours = [
-        f"{clock_text(row.starts_minute)} – {clock_text(row.ends_minute)}"
+        f"{times.wall_words(row.starts_minute)} – {times.wall_words(row.ends_minute)}"
         for row in rows
         if row.starts_minute is not None and row.ends_minute is not None
     ]

@@ -82,7 +82,7 @@ def index() -> Any:
     past = [_row(lesson, zone, now) for lesson in pages.past_of_tutor(person_id)]
     empty = Empty(
         _("Nobody has booked yet"),
-        _("Open your hours and put up something to book; what is booked stands here."),
+        _("Open your hours and publish an offering. What people book appears here."),
         url_for("hours.show"),
         _("Open your hours"),
     )

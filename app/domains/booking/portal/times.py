@@ -63,6 +63,11 @@ def time_words(at: dt.datetime, zone: str) -> str:
     return format_time(at, "short", tzinfo=ZoneInfo(zone), locale=_locale())
 
 
+def wall_words(minutes: int) -> str:
+    """Minutes since midnight as the reader's language writes a time; the day's end is its midnight."""
+    return format_time(dt.time(minutes // 60 % 24, minutes % 60), "short", locale=_locale())
+
+
 def offset_words(at: dt.datetime, zone: str) -> str:
     """How far a zone's clock is from Greenwich at that moment: “GMT+02:00”."""
     return get_timezone_gmt(at.astimezone(ZoneInfo(zone)), width="long", locale=_locale())

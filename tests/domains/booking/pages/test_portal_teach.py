@@ -313,7 +313,7 @@ def test_a_date_that_differs_and_the_week_again(stage: Stage) -> None:
         to_1="16:00",
     )
     assert other.status_code == 302
-    assert "10:00 – 11:00, 15:00 – 16:00" in words_of(tutor.get(HOURS).text)
+    assert "10:00 AM – 11:00 AM, 3:00 PM – 4:00 PM" in words_of(tutor.get(HOURS).text)
     again = tutor.post(f"{HOURS}dates/remove", page=HOURS, on_date="2027-01-18")
     assert again.status_code == 302
     assert schedule_of(stage).overrides == []
