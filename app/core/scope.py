@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flask import has_app_context
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
 
@@ -63,8 +65,8 @@ def tenant_id() -> int:
 
 
 def open_session() -> Session | None:
-    """The session of the scope in force if one was opened already."""
-    if _sessions is None or not _sessions.registry.has():
+    """The session of the scope in force if one was opened already; none outside of an application."""
+    if _sessions is None or not has_app_context() or not _sessions.registry.has():
         return None
     session: Session = _sessions()
     return session

@@ -317,7 +317,8 @@ def test_one_link_followed_in_six_browsers_at_once(world: World, database: Datab
     assert len(inside) == 1
     assert [a.location for a in answers].count("/") == 1
     for answer in answers:
-        assert answer.status_code == 401 or answer.location in {"/", link}
+        # 409: where the machine is busy, whoever waited too long for a turn is asked to look again.
+        assert answer.status_code in {401, 409} or answer.location in {"/", link}
     assert rows(database, PLACES, world.anna.id, NEWCOMER) == [("student", "active", NAME)]
     assert rows(database, "SELECT count(*) FROM person WHERE email = %s", NEWCOMER) == [(1,)]
 

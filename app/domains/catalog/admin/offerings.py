@@ -152,6 +152,7 @@ class OfferingEntry(AdminEntry):
 
 class VariantEntry(AdminEntry):
     model = Variant
+    in_menu = False  # reached from what it belongs to
     label, plural = _l("Length and price"), _l("Lengths and prices")
     lead = _l("The ways to buy an offering. They change when a proposal is approved.")
     category, icon = CATALOG, "coin"
@@ -177,6 +178,7 @@ class VariantEntry(AdminEntry):
 
 class PriceChangeEntry(AdminEntry):
     model = PriceChange
+    in_menu = False  # reached from what it belongs to
     label, plural = _l("Price since"), _l("Price history")
     lead = _l("What everything cost, from when on, and who approved it.")
     category, icon = CATALOG, "history"
