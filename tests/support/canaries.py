@@ -40,6 +40,9 @@ COLOUR = "#be41be"
 CANARIES = (SECRET, COLOUR)
 LARGE = 4_000_000
 
+# Read by machines: with a word of ours in it, a page of bert's breaks before it can tell anything.
+CODED = ("image_key", "locale", "timezone")
+
 TEXT_COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, NULL), nullif(a.atttypmod, -1) - 4
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -198,6 +201,8 @@ def plant(database: Database, company: Company, *, keep: str) -> set[str]:
         for table, column, kind, length in connection.execute(TEXT_COLUMNS).fetchall():
             where = rows.where(table)
             if where is None or (table, column) in {("ab_user", "password"), *WORD_COLUMNS}:
+                continue
+            if column in CODED or (length is not None and length < len(SECRET)):
                 continue
             if table == "ab_user":
                 where += f" AND email <> '{keep}'"

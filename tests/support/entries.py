@@ -266,7 +266,15 @@ def _tenant_form(world: World, word: str) -> dict[str, Any]:
 
 
 SAMPLES: dict[str, Sample] = {
-    "tenants": Sample(_tenant, _tenant_form, wrong={"slug": "-no-"}),
+    "tenants": Sample(
+        _tenant,
+        _tenant_form,
+        wrong={"slug": "-no-"},
+        actions={
+            "suspend": {"reason": "late fees"},
+            "invite-manager": {"full_name": "Maja", "email": "maja@people.test"},
+        },
+    ),
     "domains": Sample(
         _domain,
         lambda world, word: {"tenant": world.anna.id, "host": f"{word}.example", "note": "new"},

@@ -16,7 +16,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.rights import READ
 from app.core.web.admin_data import AdminData
-from app.core.web.entry import AdminEntry, registry
+from app.core.web.entry import AdminEntry, eager_of, registry
 from app.core.web.forms import Form, LocalDateTimeField, RelatedField, strip, within
 from app.core.web.viewing import viewer
 
@@ -101,7 +101,7 @@ def _may_read(model: type[Any]) -> bool:
 
 def _data_of(model: type[Any]) -> AdminData:
     entry = registry().by_model.get(model)
-    return AdminData(model, entry.eager, entry.search) if entry else AdminData(model)
+    return AdminData(model, eager_of(entry), entry.search) if entry else AdminData(model)
 
 
 def _options_url(model: type[Any]) -> str | None:

@@ -18,7 +18,6 @@ from app.core.web.api_view import api_columns
 from app.core.web.entry import AdminEntry
 from app.domains.accounts.models import Membership, Person, TenantRole
 from app.shell.admin import make_registry
-from tests.domains.catalog.samples import SUBMITTED_AT
 from tests.support.entries import (
     SAMPLES,
     count_of,
@@ -34,12 +33,6 @@ from tests.support.world import PLATFORM, World
 ENTRIES = {entry.slug: entry for entry in make_registry().entries if entry.has_api}
 PERSON = ENTRIES["people"]
 WRITABLE = [slug for slug in with_form() if slug in ENTRIES]
-ACTION_BODY: dict[str, dict[str, Any]] = {
-    "suspend": {"reason": "late fees"},
-    "send-back": {"reason": "Shorter."},
-    "approve": {"seen": SUBMITTED_AT.isoformat()},
-    "invite-manager": {"full_name": "Maja", "email": "maja@people.test"},
-}
 
 
 @dataclass
@@ -171,11 +164,11 @@ def test_the_actions_of_each_entry(world: World, slug: str) -> None:
             if action.form:
                 assert fields(problem(call("POST", path, {}), 422))
                 assert stored(world, entry, pk) == before
-            done = call("POST", path, ACTION_BODY.get(action.name, {}))
+            done = call("POST", path, SAMPLES[slug].actions.get(action.name, {}))
             assert done.status_code == 200, done.text
             assert done.json == call("GET", f"{slug}/{pk}").json, "as it is then"
         else:
-            problem(call("POST", path, ACTION_BODY.get(action.name, {})), 409)
+            problem(call("POST", path, SAMPLES[slug].actions.get(action.name, {})), 409)
             assert stored(world, entry, pk) == before
         assert call("GET", path).status_code == 405
 
@@ -418,7 +411,7 @@ def test_members_that_are_not_of_the_form_are_refused(world: World, slug: str) -
 
 def test_conflicts_name_their_member(world: World) -> None:
     call = Caller(world, PLATFORM, operator_token(world))
-    body = {"name": "Plan", "code": "plan"}
+    body = {"name": "Plan", "code": "plan", "platform_fee_bp": "5"}
     assert call("POST", "plans/", body).status_code == 201
     assert problem(call("POST", "plans/", body), 409)["field"] == "code"
     call = Caller(world, world.anna.host, world.token(world.anna))

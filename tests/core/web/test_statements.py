@@ -10,20 +10,13 @@ from werkzeug.test import TestResponse
 from app.core.db import db
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
-from app.core.web.entry import registry
-from tests.domains.catalog.samples import SUBMITTED_AT
+from app.core.web.entry import Action, registry
 from tests.support.entries import SAMPLES, SLUGS, browser, make, unique
 from tests.support.golden import assert_golden
 from tests.support.statements import count_statements
 from tests.support.world import World
 
 LIST_AT_MOST = 5
-ACTION_DATA = {
-    "suspend": {"reason": "late fees"},
-    "send-back": {"reason": "Shorter."},
-    "approve": {"seen": SUBMITTED_AT.isoformat()},
-    "invite-manager": {"full_name": "Maja", "email": "maja@people.test"},
-}
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -72,10 +65,10 @@ def test_statements_of_each_page(world: World, slug: str) -> None:
         measure("edit", 302, post(f"{pks[-1]}/edit", **changes))
     for action in entry.actions:
         pk = pks.pop()
-        if not action.when(_row(world, slug, pk)):
+        if not _fits(world, slug, pk, action):
             continue
         measure(f"{action.name}: question", 200, get(f"{pk}/do/{action.name}"))
-        data = ACTION_DATA.get(action.name, {})
+        data = sample.actions.get(action.name, {})
         measure(action.name, 302, post(f"{pk}/do/{action.name}", **data))
         if action.bulk:
             ids = [pks.pop() for _ in range(3)]
@@ -103,7 +96,7 @@ def test_related_lists_cost_the_same_for_one_row_and_for_many(world: World) -> N
     assert costs == [7, 7], "viewer, record, history and four related lists"
 
 
-def _row(world: World, slug: str, pk: int) -> object:
+def _fits(world: World, slug: str, pk: int, action: Action) -> bool:
+    """Whether an action is offered on a row as it is."""
     with world.app.app_context(), platform_scope("what a test has to see"):
-        entry = registry().by_slug[slug]
-        return db.session.get_one(entry.model, pk)
+        return action.when(db.session.get_one(registry().by_slug[slug].model, pk))

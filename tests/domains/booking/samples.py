@@ -177,7 +177,7 @@ SAMPLES = {
             "step_minutes": 30,
         },
         change={"notice_minutes": 240},
-        wrong={"timezone": "Europe/Nowhere"},
+        wrong={"step_minutes": "7"},
     ),
     "availability-rules": Sample(
         rule,
@@ -200,8 +200,10 @@ SAMPLES = {
         },
         wrong={"starts_minute": "noon"},
     ),
-    "all-lessons": Sample(lesson),
-    "seats": Sample(seat),
+    "all-lessons": Sample(lesson, actions={"cancel": {"reason": "The tutor is ill."}}),
+    "seats": Sample(
+        seat, actions={"cancel": {"reason": "They called."}, "call-off": {"reason": "The tutor is ill."}}
+    ),
     "seat-moves": Sample(move),
     "occupations": Sample(occupation),
 }

@@ -115,7 +115,10 @@ def _profile_form(world: World, word: str) -> dict[str, Any]:
 
 
 SAMPLES = {
-    "proposals": Sample(revision),
+    "proposals": Sample(
+        revision,
+        actions={"send-back": {"reason": "Shorter."}, "approve": {"seen": SUBMITTED_AT.isoformat()}},
+    ),
     "offerings": Sample(offering),
     "variants": Sample(variant),
     "price-changes": Sample(price_change),

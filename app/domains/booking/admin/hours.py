@@ -105,6 +105,7 @@ class RuleEntry(AdminEntry):
     category, icon = TEACHING, "calendar"
     columns = ("schedule", "weekday", "starts_minute", "ends_minute")
     form = ("schedule", "weekday", "starts_minute", "ends_minute")
+    eager = ("schedule.tutor",)  # by whom hours are called
     filters = ("schedule_id", "weekday")
     choices = {"weekday": lambda: [(str(n), name) for n, name in enumerate(weekday_names())]}
     labels = {
@@ -163,6 +164,7 @@ class OverrideEntry(AdminEntry):
     category, icon = TEACHING, "flag"
     columns = ("on_date", "schedule", "starts_minute", "ends_minute", "note")
     form = ("schedule", "on_date", "starts_minute", "ends_minute", "note")
+    eager = ("schedule.tutor",)
     filters = ("schedule_id", "on_date")
     order = ("on_date", "desc")
     labels = {
