@@ -99,7 +99,7 @@ def test_somebody_without_pages_is_welcome(
     page.get_by_role("heading", name="Welcome, Jonas Becker").wait_for()
     assert_no_sideways_scrolling(page)
     shoot(page, "welcome-tutor")
-    page.get_by_role("main").get_by_role("link", name="Language and time zone").click()
+    page.get_by_role("main").get_by_role("link", name="My account").click()
     page.get_by_role("heading", name="About you").wait_for()
 
 

@@ -13,7 +13,7 @@ from tests.support.databases import ROOT, Database
 
 COMMANDS = {
     "serve", "dispatcher", "worker", "scheduler", "demo", "migrate", "seed", "assets", "check", "routes",
-    "schema", "translations", "operator",
+    "schema", "translations", "operator", "simulator",
 }  # fmt: skip
 
 

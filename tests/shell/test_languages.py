@@ -102,7 +102,10 @@ def test_what_is_compiled_is_what_is_written(app: Flask, language: str) -> None:
 )
 def test_what_is_stored_in_english_has_words_to_be_shown_in(pattern: str, words: Mapping[str, Any]) -> None:
     sources = (translations.ROOT / "app").rglob("*.py")
-    stored = {found for source in sources for found in re.findall(pattern, source.read_text())}
+    texts = [source.read_text() for source in sources if source.name != "describing.py"]
+    # In what describes the API a record is another thing.
+    texts = [text for text in texts if "app.core.web.describing" not in text]
+    stored = {found for text in texts for found in re.findall(pattern, text)}
     assert len(stored) >= 5
     assert stored <= set(words)
 

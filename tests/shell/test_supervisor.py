@@ -180,6 +180,10 @@ def test_the_demo_refuses_production(tmp_path: Path) -> None:
         "BASE_DOMAIN": "example.org",
         "PUBLIC_SCHEME": "https",
         "MAIL_PROVIDER": "smtp",
+        "PAYMENT_PROVIDER": "stripe",
+        "STRIPE_SECRET_KEY": "sk_live_x",
+        "STRIPE_PUBLISHABLE_KEY": "pk_live_x",
+        "STRIPE_WEBHOOK_SECRET": "whsec_x",
     }
     done = _run_demo(tmp_path / "var", free_port(), **production)
     assert (done.returncode, "not with ENVIRONMENT=production" in done.stderr) == (1, True)

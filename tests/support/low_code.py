@@ -31,10 +31,10 @@ from migrations import ddl
 from tests.support.world import PASSWORD, Browser, World, drain, make_company
 
 
-class Subject(TenantOwned, Timestamped, Model):
-    """What is taught."""
+class Textbook(TenantOwned, Timestamped, Model):
+    """What lessons are read from."""
 
-    __tablename__ = "subject"
+    __tablename__ = "textbook"
 
     name: Mapped[str] = mapped_column(String(80))
     level: Mapped[str] = mapped_column(String(20))
@@ -47,9 +47,9 @@ class Subject(TenantOwned, Timestamped, Model):
         return self.name
 
 
-class SubjectEntry(AdminEntry):
-    model = Subject
-    label, plural = _l("Subject"), _l("Subjects")
+class TextbookEntry(AdminEntry):
+    model = Textbook
+    label, plural = _l("Textbook"), _l("Textbooks")
     category, icon = PEOPLE, "list"
     columns = ("name", "level", "created_at")
     form = ("name", "level")
@@ -62,36 +62,36 @@ def make_table(owner_url: str) -> None:
     """What the model's migration would say."""
     engine = create_engine(owner_url)
     with engine.begin() as connection:
-        Subject.__table__.create(connection)
+        Textbook.__table__.create(connection)
         with Operations.context(MigrationContext.configure(connection)):
-            ddl.protect("subject")
+            ddl.protect("textbook")
     engine.dispose()
 
 
 def story(world: World) -> dict[str, Any]:
     """Screens, rights, menu, export, import, API, audit and walls of the throw-away model."""
     manager, bert = world.manager(), world.manager(world.bert)
-    assert "Subjects" in manager.get("/admin/").text, "the menu does not show it"
-    assert "Nothing here yet" in manager.get("/admin/subjects/").text
+    assert "Textbooks" in manager.get("/admin/").text, "the menu does not show it"
+    assert "Nothing here yet" in manager.get("/admin/textbooks/").text
 
-    made = manager.post("/admin/subjects/add", name="Latin", level="school")
+    made = manager.post("/admin/textbooks/add", name="Latin", level="school")
     assert made.status_code == 302, made.text
     url = made.headers["Location"]
     assert "Latin" in manager.get(url).text
     assert "created this" in manager.get(url).text, "the history is not told"
-    twice = manager.post("/admin/subjects/add", name="Latin", level="school")
+    twice = manager.post("/admin/textbooks/add", name="Latin", level="school")
     assert twice.status_code == 409, twice.status_code
-    wrong = manager.post("/admin/subjects/add", name="Greek", level="kindergarten")
+    wrong = manager.post("/admin/textbooks/add", name="Greek", level="kindergarten")
     assert wrong.status_code == 422, wrong.status_code
     assert manager.post(f"{url}/edit", name="Latin II", level="university").status_code == 302
-    assert "Latin II" in manager.get("/admin/subjects/?q=latin&level=university").text
-    assert "Latin II" not in manager.get("/admin/subjects/?level=school").text
+    assert "Latin II" in manager.get("/admin/textbooks/?q=latin&level=university").text
+    assert "Latin II" not in manager.get("/admin/textbooks/?level=school").text
 
-    file = (io.BytesIO(b"name,level\nMaths,school\nPhysics,university\n"), "subjects.csv")
-    token = manager.csrf("/admin/subjects/import")
-    imported = manager.post_raw("/admin/subjects/import", {"file": file, "csrf_token": token})
+    file = (io.BytesIO(b"name,level\nMaths,school\nPhysics,university\n"), "textbooks.csv")
+    token = manager.csrf("/admin/textbooks/import")
+    imported = manager.post_raw("/admin/textbooks/import", {"file": file, "csrf_token": token})
     assert imported.status_code == 302, imported.text
-    exported = manager.get("/admin/subjects/export.csv").text
+    exported = manager.get("/admin/textbooks/export.csv").text
     assert all(name in exported for name in ("Latin II", "Maths", "Physics"))
 
     tutor = world.browser(world.anna.host, world.anna.email("tutor"))
@@ -101,24 +101,24 @@ def story(world: World) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {world.token(world.anna)}"}
     options = {"base_url": f"http://{world.anna.host}", "headers": headers}
     api = world.app.test_client()
-    posted = api.post("/api/v1/subjects/", json={"name": "Music", "level": "school"}, **options)
+    posted = api.post("/api/v1/textbooks/", json={"name": "Music", "level": "school"}, **options)
     assert posted.status_code == 201, posted.text
-    listed = api.get("/api/v1/subjects/?sort=name", **options).json
+    listed = api.get("/api/v1/textbooks/?sort=name", **options).json
     assert [row["name"] for row in listed["result"]] == ["Latin II", "Maths", "Music", "Physics"]
     foreign = {**options, "base_url": f"http://{world.bert.host}"}
-    assert api.get("/api/v1/subjects/", **foreign).status_code == 401, "a token is good on its own host only"
-    assert "/api/v1/subjects/" in api.get("/api/v1/_openapi.json", **options).json["paths"]
+    assert api.get("/api/v1/textbooks/", **foreign).status_code == 401, "a token is good on its own host only"
+    assert "/api/v1/textbooks/" in api.get("/api/v1/_openapi.json", **options).json["paths"]
 
-    item = f"/api/v1/subjects/{posted.json['id']}"
+    item = f"/api/v1/textbooks/{posted.json['id']}"
     assert api.patch(item, json={"level": "university"}, **options).json["name"] == "Music"
     assert api.put(item, json={"name": "Song", "level": "school"}, **options).json["level"] == "school"
     assert api.put(item, json={"name": "Song"}, **options).status_code == 422
     assert (
-        api.post("/api/v1/subjects/", json={"name": "Song", "level": "school"}, **options).status_code == 409
+        api.post("/api/v1/textbooks/", json={"name": "Song", "level": "school"}, **options).status_code == 409
     )
     assert api.delete(item, **options).status_code == 204
     assert api.get(item, **options).status_code == 404
-    assert manager.get("/admin/subjects/options?q=lat").json == [{"value": pk_of(url), "label": "Latin II"}]
+    assert manager.get("/admin/textbooks/options?q=lat").json == [{"value": pk_of(url), "label": "Latin II"}]
 
     clerk = clerk_of(world, manager)
     check_clerk(world, clerk, url)
@@ -134,9 +134,9 @@ def pk_of(url: str) -> str:
 def check_walls(world: World, bert: Browser, url: str) -> None:
     """Nothing of anna's is seen, changed or even hinted at on bert's host, nor in the database as bert."""
     token = bert.csrf("/account/")
-    assert "Latin" not in bert.get("/admin/subjects/?q=latin").text
-    assert "Latin" not in bert.get("/admin/subjects/export.csv").text
-    assert bert.get("/admin/subjects/options?q=latin").json == []
+    assert "Latin" not in bert.get("/admin/textbooks/?q=latin").text
+    assert "Latin" not in bert.get("/admin/textbooks/export.csv").text
+    assert bert.get("/admin/textbooks/options?q=latin").json == []
     for path in (url, f"{url}/edit", f"{url}/delete"):
         assert bert.get(path).status_code == 404, path
         if path != url:
@@ -144,22 +144,22 @@ def check_walls(world: World, bert: Browser, url: str) -> None:
             assert bert.post_raw(path, form).status_code == 404, path
     headers = {"Authorization": f"Bearer {world.token(world.bert)}"}
     options: dict[str, Any] = {"base_url": f"http://{world.bert.host}", "headers": headers}
-    api, item = world.app.test_client(), f"/api/v1/subjects/{pk_of(url)}"
-    assert api.get("/api/v1/subjects/", **options).json["count"] == 0
+    api, item = world.app.test_client(), f"/api/v1/textbooks/{pk_of(url)}"
+    assert api.get("/api/v1/textbooks/", **options).json["count"] == 0
     for answer in (
         api.get(item, **options),
         api.patch(item, json={}, **options),
         api.delete(item, **options),
     ):
         assert answer.status_code == 404
-    assert bert.post("/admin/subjects/add", name="Latin II", level="school").status_code == 302, (
+    assert bert.post("/admin/textbooks/add", name="Latin II", level="school").status_code == 302, (
         "unique within"
     )
     with world.app.app_context(), db.engine.connect() as connection:
         counts = {}
         for tenant in ("", str(world.anna.id), str(world.bert.id)):
             connection.execute(text("SELECT set_config('app.tenant_id', :tenant, false)"), {"tenant": tenant})
-            counts[tenant] = connection.scalar(text("SELECT count(*) FROM subject"))
+            counts[tenant] = connection.scalar(text("SELECT count(*) FROM textbook"))
         connection.invalidate()
     assert counts == {"": 0, str(world.anna.id): 3, str(world.bert.id): 1}
 
@@ -167,7 +167,7 @@ def check_walls(world: World, bert: Browser, url: str) -> None:
 def audit_of(world: World, pk: str) -> list[str]:
     """What the audit trail says was done to the record."""
     with world.app.app_context(), tenant_scope(world.anna.id):
-        found = db.session.query(AuditEntry).filter_by(thing_type="subject", thing_id=int(pk))
+        found = db.session.query(AuditEntry).filter_by(thing_type="textbook", thing_id=int(pk))
         entries = found.order_by(AuditEntry.id).all()
     assert {entry.actor_label for entry in entries} == {"Manager anna <manager@anna.test>"}
     return [entry.verb for entry in entries]
@@ -177,7 +177,7 @@ def check_clerk(world: World, clerk: Browser, url: str) -> None:
     """They can do what their role says, and nothing else anywhere."""
     token = clerk.csrf("/account/")
     menu = clerk.get("/admin/").text.split("<nav")[1].split("</nav>")[0]
-    may = {"subjects": {"read"}, "invitations": {"read", "write"}, "roles": {"read", "write"}}
+    may = {"textbooks": {"read"}, "invitations": {"read", "write"}, "roles": {"read", "write"}}
     for entry in world.app.extensions["admin"].entries:
         here, verbs = TENANT in entry.surfaces, may.get(entry.slug, set())
         assert (f'href="{entry.url}/"' in menu) == bool(verbs), entry.slug
@@ -191,20 +191,20 @@ def check_clerk(world: World, clerk: Browser, url: str) -> None:
     assert clerk.get(url).status_code == 200
     assert "/edit" not in clerk.get(url).text, "what they may not do is not offered"
 
-    for rights in (["subject.write"], ["subject.read", "person.read"], ["membership.act"]):
+    for rights in (["textbook.write"], ["textbook.read", "person.read"], ["membership.act"]):
         assert clerk.post("/admin/roles/add", name="More", rights=rights).status_code == 403, rights
-    assert clerk.post("/admin/roles/add", name="Less", rights=["subject.read"]).status_code == 302
+    assert clerk.post("/admin/roles/add", name="Less", rights=["textbook.read"]).status_code == 302
     for role, status in (("manager", 403), ("student", 302)):
         answer = clerk.post("/admin/invitations/add", full_name="X", email=f"{role}@x.test", role=role)
         assert answer.status_code == status, role
 
 
 def clerk_of(world: World, manager: Browser) -> Browser:
-    """Somebody whose composed role may read subjects, invite and compose roles, and nothing else."""
+    """Somebody whose composed role may read textbooks, invite and compose roles, and nothing else."""
     matrix = manager.get("/admin/roles/add").text
-    assert 'value="subject.read"' in matrix
-    assert 'value="subject.write"' in matrix
-    rights = ["subject.read", "invitation.read", "invitation.write", "role.read", "role.write"]
+    assert 'value="textbook.read"' in matrix
+    assert 'value="textbook.write"' in matrix
+    rights = ["textbook.read", "invitation.read", "invitation.write", "role.read", "role.write"]
     made = manager.post("/admin/roles/add", name="Clerk", rights=rights)
     role_id = int(made.headers["Location"].rsplit("/", 1)[1])
     invited = manager.post(
@@ -230,7 +230,7 @@ def main() -> None:
     owner_url, app_url, redis_url = sys.argv[1:4]
     make_table(owner_url)
     known = admin.make_registry
-    admin.make_registry = lambda: Registry((*known().entries, SubjectEntry()))
+    admin.make_registry = lambda: Registry((*known().entries, TextbookEntry()))
     app = create_app(
         load_settings(
             ENVIRONMENT="test",

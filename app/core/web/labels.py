@@ -113,6 +113,7 @@ DEEDS = {
     "resumed": _l("offered it again"),
     "archived": _l("put it into the archive"),
     "given back": _l("gave it back"),
+    "refunded after a dispute": _l("gave it back after a dispute"),
     "earned": _l("noted it as earned"),
     "held": _l("put it on hold"),
     "released": _l("released it"),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from app.core import clock
 from app.core.db import db
 from app.domains.accounts.models import ACTIVE, STUDENT, Membership
-from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED
+from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, Lesson
 from app.domains.catalog.models import TRIAL, Offering, TaxRate
 from app.domains.payments.models import Order
 from tests.domains.accounts.test_handover import visit
@@ -133,6 +133,30 @@ def test_a_guardian_books_for_a_child(stage: Stage) -> None:
     assert go_on(guardian, code, ben) == location, "changed while unpaid, it is the same order"
     seat = stage.seat(code)
     assert (seat.student_id, seat.payer_id) == (ben, stage.school.payer_id)
+
+
+def test_a_guardian_without_children_is_not_taken_for_the_student(stage: Stage) -> None:
+    guardian = stage.browser("guardian")
+    page = guardian.get(f"/checkout/{stage.held(guardian)}").text
+    assert 'value="me"' in page
+    assert "checked" not in page
+
+
+def test_where_a_call_is_those_who_booked_it_read(stage: Stage) -> None:
+    lesson_id = stage.inside(lambda: stage.school.session())
+
+    def called() -> str:
+        with stage.school.inside():
+            lesson = db.session.get_one(Lesson, lesson_id)
+            lesson.place = "https://meet.example.org/secret"
+            return lesson.code
+
+    lesson_code = stage.inside(called)
+    browser, path = stage.browser(), f"/o/{stage.group.slug}"
+    code = code_in(browser.post(f"{path}/hold", page=path, lesson=lesson_code))
+    page = browser.get(f"/checkout/{code}").text
+    assert "Online. You get the link with your booking." in page
+    assert "meet.example.org" not in page
 
 
 def test_a_guardian_can_learn_too(stage: Stage) -> None:
