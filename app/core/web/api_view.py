@@ -7,7 +7,7 @@ It reads the same list arguments, validates through the same form and calls the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -23,9 +23,9 @@ from app.core.db import db
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
-from app.core.viewer import Viewer
 from app.core.web import stamps
 from app.core.web.admin_data import AdminData
+from app.core.web.api_once import done_once
 from app.core.web.cells import value_of
 from app.core.web.entry import AdminEntry, eager_of
 from app.core.web.entry_forms import form_data, form_of
@@ -35,7 +35,6 @@ from app.core.web.list_args import ListArgs
 from app.core.web.site import site
 
 MAX_BODY = 1024 * 1024
-MAX_KEY = 200
 NUMERIC = (IntegerField, FloatField, DecimalField, RelatedField)
 
 
@@ -94,7 +93,7 @@ class ApiView(Guarded, BaseApi):
             row = self.entry.create(form_data(form), who)
             return 201, self._json(self._flushed(row))
 
-        return self._once(who, work)
+        return done_once(who, work)
 
     @expose("/<id:pk>", methods=["PUT", "PATCH"])
     def put(self, pk: int) -> Any:
@@ -145,31 +144,13 @@ class ApiView(Guarded, BaseApi):
             db.session.refresh(row)  # a service may have written past the row
             return 200, self._json(row)
 
-        return self._once(who, work)
+        return done_once(who, work)
 
     def _flushed(self, row: Any) -> Any:
         session = inspect(row).session
         if session is not None:
             session.flush()
         return row
-
-    def _once(self, who: Viewer, work: Callable[[], idempotency.Answer]) -> Any:
-        key = request.headers.get("Idempotency-Key")
-        with transaction():
-            if key is None or site().tenant_id is None:
-                (status, body), replayed = work(), False
-            else:
-                (status, body), replayed = idempotency.once(
-                    actor=f"u:{who.user_id}",
-                    route=f"{request.method} {request.path}"[:200],
-                    key=_checked_key(key),
-                    body=request.get_data(),
-                    work=work,
-                )
-        answer = jsonify(body)
-        if replayed:
-            answer.headers["Idempotent-Replayed"] = "true"
-        return answer, status
 
     def _body(self, *, optional: bool = False) -> dict[str, Any]:
         if (request.content_length or 0) > MAX_BODY:
@@ -240,12 +221,6 @@ def api_of(entry: AdminEntry) -> type[ApiView]:
             "class_permission_name": entry.resource,
         },
     )
-
-
-def _checked_key(key: str) -> str:
-    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
-        raise Invalid(_l("This is not a usable Idempotency-Key."), field="Idempotency-Key")
-    return key
 
 
 def _texts(name: str, value: Any, kind: type[Field]) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from flask_babel import ngettext
 
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.events import Delivery, announce
-from app.core.scope import platform_scope, tenant_scope
+from app.core.rounds import for_each_tenant
+from app.core.scope import platform_scope
 from app.core.transaction import transaction
 from app.domains.messaging import policies, queries
 from app.domains.messaging.events import UnreadReminded
@@ -24,16 +27,18 @@ def remind_unread() -> None:
     until = clock.now() - policies.REMIND_AFTER
     with platform_scope("which companies have unread messages"):
         tenant_ids = notifications.tenants_with_unread(KIND, until=until)
-    for tenant_id in tenant_ids:
-        with tenant_scope(tenant_id):
-            while True:
-                with transaction():
-                    found = notifications.unread_for_update(KIND, until=until, limit=BATCH)
-                    for row in found:
-                        service.note_reminded(row)
-                        announce(UnreadReminded(tenant_id, row.data["conversation_id"], row.person_id))
-                if len(found) < BATCH:
-                    break
+    for_each_tenant(tenant_ids, lambda: _remind(until))
+
+
+def _remind(until: dt.datetime) -> None:
+    while True:
+        with transaction():
+            found = notifications.unread_for_update(KIND, until=until, limit=BATCH)
+            for row in found:
+                service.note_reminded(row)
+                announce(UnreadReminded(row.tenant_id, row.data["conversation_id"], row.person_id))
+        if len(found) < BATCH:
+            break
 
 
 def mail_unread(delivery: Delivery) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, jsonify, request, url_for
+from flask import Blueprint, jsonify, url_for
 
-from app.core import clock, idempotency, scope
-from app.core.errors import Invalid, NotFound
+from app.core import clock, scope
+from app.core.errors import NotFound
 from app.core.money import Money
 from app.core.rights import TENANT
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.api_once import kept_afterwards
 from app.core.web.describing import (
     ADDRESS,
     KEY_HEADER,
@@ -37,12 +38,6 @@ from app.domains.payments.service.receipts import title_of
 
 bp = Blueprint("payments_api", __name__)
 
-MAX_KEY = 200
-
-
-class _NotYet(Exception):
-    """The request was not done before."""
-
 
 @bp.get("/api/v1/orders/<code>")
 def order(code: str) -> Any:
@@ -57,11 +52,7 @@ def pay(code: str) -> Any:
     the same answer."""
     who = _payer()
     order_id = _order_of(who, code).id
-    answer, replayed = _once(who, lambda: _started(order_id))
-    response = jsonify(answer)
-    if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return response
+    return kept_afterwards(who, lambda: (200, _started(order_id)))
 
 
 def _payer() -> Viewer:
@@ -90,37 +81,6 @@ def _started(order_id: int) -> dict[str, Any]:
     if checkout.url is not None:
         return {"checkout_url": checkout.url}
     return {"client_secret": checkout.client_secret, "publishable_key": checkout.publishable_key}
-
-
-def _once(who: Viewer, work: Any) -> tuple[dict[str, Any], bool]:
-    """The work calls the provider, so it can't share the stored answer's transaction: look first, keep it
-    afterwards. Two at the same time do the same, which is one payment."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return work(), False
-    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
-        raise Invalid(field="Idempotency-Key")
-    try:
-        return _kept(who, key, _not_yet)
-    except _NotYet:
-        done = work()
-    return _kept(who, key, lambda: (200, done))
-
-
-def _kept(who: Viewer, key: str, work: Any) -> tuple[dict[str, Any], bool]:
-    with transaction():
-        (_status, answer), replayed = idempotency.once(
-            actor=f"u:{who.user_id}",
-            route=f"{request.method} {request.path}"[:200],
-            key=key,
-            body=request.get_data(),
-            work=work,
-        )
-    return answer, replayed
-
-
-def _not_yet() -> idempotency.Answer:
-    raise _NotYet
 
 
 def _json(order: Order) -> dict[str, Any]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from flask import jsonify, request
+from flask import request
 from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import BadRequest
 
-from app.core import idempotency
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
-from app.core.transaction import insist, transaction
 from app.core.viewer import Viewer
-from app.core.web.api_view import MAX_BODY, MAX_KEY, BadBody, TooLarge, UnknownMember
+from app.core.web.api_view import MAX_BODY, BadBody, TooLarge, UnknownMember
 from app.core.web.viewing import on_tenant, signed_in
 from app.domains.accounts import queries as accounts
 from app.domains.accounts.models import TUTOR, Person
@@ -161,31 +159,6 @@ def stretch(*, since: dt.datetime, default: dt.timedelta) -> tuple[dt.datetime, 
 
 
 # -- What is answered --------------------------------------------------------------------------------------
-
-
-def done_once(who: Viewer, work: Callable[[], idempotency.Answer]) -> Any:
-    """`work` inside the edge's transaction; with an `Idempotency-Key` a repeat gets the first answer."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise Invalid(_l("This is not a usable Idempotency-Key."), field="Idempotency-Key")
-
-    def once() -> tuple[idempotency.Answer, bool]:
-        with transaction():
-            if key is None:
-                return work(), False
-            return idempotency.once(
-                actor=actor_of(who),
-                route=f"{request.method} {request.path}"[:200],
-                key=key,
-                body=request.get_data(),
-                work=work,
-            )
-
-    (status, found), replayed = insist(once)
-    answer = jsonify(found)
-    if replayed:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer, status
 
 
 def iso(at: dt.datetime | None) -> str | None:

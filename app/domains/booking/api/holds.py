@@ -11,12 +11,12 @@ from app.core import idempotency
 from app.core.errors import Invalid, NotFound
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web.api_once import done_once
 from app.domains.accounts import queries as accounts
 from app.domains.booking import queries, service
 from app.domains.booking.api import common
 from app.domains.booking.api.common import (
     body,
-    done_once,
     iso,
     member,
     money,

@@ -8,6 +8,7 @@ from flask import Blueprint, jsonify, request
 
 from app.core import clock, idempotency
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.web.api_once import done_once
 from app.domains.accounts import queries as accounts
 from app.domains.booking import policies, queries, service
 from app.domains.booking.api import common
@@ -15,7 +16,6 @@ from app.domains.booking.api.common import (
     BadArgument,
     body,
     check_arguments,
-    done_once,
     iso,
     member,
     money,

@@ -9,13 +9,13 @@ from flask import Blueprint, jsonify
 
 from app.core import clock, idempotency
 from app.core.errors import Invalid, NotFound
+from app.core.web.api_once import done_once
 from app.domains.booking import queries, service
 from app.domains.booking.api import common
 from app.domains.booking.api.common import (
     THEIRS,
     body,
     check_arguments,
-    done_once,
     own_lesson,
     stretch,
     tutor,

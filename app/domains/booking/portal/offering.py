@@ -40,8 +40,10 @@ from app.domains.catalog.policies.pictures import path_of, small_path_of
 
 bp = Blueprint("booking", __name__, template_folder="../templates")
 
-# Of one network's visitors; whoever is signed in is known by their account.
-VISITORS_HOLDS = Limit(300, dt.timedelta(minutes=10))
+# Of one network's visitors; whoever is signed in is known by their account. A visitor is a cookie, which is
+# thrown away easily: what one network can keep from others is limited for each tutor, as long as holds live.
+VISITORS_TRIES = Limit(300, dt.timedelta(minutes=10))
+VISITORS_HOLDS = Limit(20, dt.timedelta(minutes=10))
 
 WHY_NOT = {
     "past": lambda: _("This time is over. Please choose another one."),
@@ -136,7 +138,7 @@ def hold(slug: str) -> Any:
         words = " ".join(form.refusals) or _("Please choose one of the times.")
         return _page(slug, variant_id=form.variant_id, trouble=Trouble(words))
     if viewer() is None:
-        throttle.hit(db.engine, f"holds {throttle.network(request.remote_addr)}", VISITORS_HOLDS)
+        throttle.hit(db.engine, f"holds {throttle.network(request.remote_addr)}", VISITORS_TRIES)
     try:
         code = insist(lambda: _held(slug, form))
     except (SlotTaken, NoSeatLeft, NotOffered, TooManyHolds) as error:
@@ -147,7 +149,11 @@ def hold(slug: str) -> Any:
 def _held(slug: str, form: HoldForm) -> str:
     """The code of the hold."""
     with transaction():
-        return _hold(slug, form).code
+        seat = _hold(slug, form)
+        if viewer() is None:
+            network = throttle.network(request.remote_addr)
+            throttle.spend(f"holds {network} tutor {seat.lesson.tutor_id}", VISITORS_HOLDS)
+        return seat.code
 
 
 def _hold(slug: str, form: HoldForm) -> Seat:

@@ -6,13 +6,17 @@ import datetime as dt
 import re
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from app.core import clock
 from app.core.db import db
 from app.core.scope import platform_scope
+from app.core.throttle import Limit
 from app.core.transaction import transaction
 from app.domains.accounts.models import Account
 from app.domains.booking import queries, service
 from app.domains.booking.models import HELD, LAPSED, Seat
+from app.domains.booking.portal import offering
 from app.domains.booking.service import Stretch
 from app.domains.catalog.models import PAUSED, TRIAL, Offering, Variant
 from app.domains.tenancy.models import SUSPENDED, Tenant
@@ -385,6 +389,21 @@ def test_three_reservations_are_enough(stage: Stage) -> None:
     assert "several reservations open already" in answer.text
     for code in codes:
         assert f"/checkout/{code}" in answer.text
+
+
+def test_one_network_of_visitors_does_not_fill_a_tutors_week(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visitor is a cookie; who throws it away is still behind the same address."""
+    monkeypatch.setattr(offering, "VISITORS_HOLDS", Limit(2, dt.timedelta(minutes=10)))
+    stage.held(stage.browser(), MONDAY)
+    for _again in range(3):
+        assert stage.hold(stage.browser(), MONDAY).status_code == 409, "who gets nothing spends nothing"
+    stage.held(stage.browser(), MONDAY + DAY)
+    answer = stage.hold(stage.browser(), MONDAY + 2 * DAY)
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert stage.held(stage.browser("student"), MONDAY + 2 * DAY), "nothing was kept, and who signs in is known"
 
 
 def test_somebody_who_changes_their_mind_is_not_in_their_own_way(stage: Stage) -> None:
