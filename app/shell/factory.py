@@ -23,10 +23,12 @@ from app.domains.booking import api as booking_api
 from app.domains.booking.portal import BLUEPRINTS as BOOKING
 from app.domains.catalog import api as catalog_api
 from app.domains.catalog.portal import BLUEPRINTS as CATALOG
+from app.domains.earnings import api as earnings_api
 from app.domains.earnings import portal as earnings_portal
 from app.domains.ledger import portal as ledger_portal
 from app.domains.messaging import api as messaging_api
 from app.domains.messaging import portal as messaging_portal
+from app.domains.notifications import api as notifications_api
 from app.domains.notifications import portal as notifications_portal
 from app.domains.payments import api as payments_api
 from app.domains.payments.portal import BLUEPRINTS as PAYMENTS
@@ -52,7 +54,15 @@ from config import Settings, load_settings
 
 log = logging.getLogger("wemaster.request")
 ROOT = Path(__file__).resolve().parents[2]
-APIS = (accounts_api, catalog_api, payments_api, booking_api, messaging_api)
+APIS = (
+    accounts_api,
+    catalog_api,
+    payments_api,
+    earnings_api,
+    booking_api,
+    notifications_api,
+    messaging_api,
+)
 
 
 class IdConverter(IntegerConverter):

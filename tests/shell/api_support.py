@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from app.domains.booking.models import Lesson, Seat
 from app.domains.catalog.models import GROUP, Offering
+from app.domains.earnings import queries as earnings
 from app.domains.payments.models import Order
 from tests.domains.booking.support import DAY, HOUR, MONDAY
 from tests.domains.messaging.support import open_conversation, say
@@ -182,6 +183,7 @@ class Scene:
     attended: Seat
     order: Order
     conversation_id: int
+    earning_id: int
     _callers: dict[str, Caller] = field(default_factory=dict)
 
     def caller(self, operation: Operation) -> Caller:
@@ -200,7 +202,11 @@ class Scene:
         return operation[1].removeprefix("/api/v1/").format_map(self.values(operation[1]))
 
     def values(self, path: str) -> dict[str, str]:
-        values = {"slug": self.offering.slug, "conversation_id": str(self.conversation_id)}
+        values = {
+            "slug": self.offering.slug,
+            "conversation_id": str(self.conversation_id),
+            "earning_id": str(self.earning_id),
+        }
         for part, found in (
             ("/orders/", self.order.code),
             ("/holds/", self.held.code),
@@ -266,4 +272,8 @@ def make_scene(world: World) -> Scene:
     order = lived.place(world, ordered, actor=account)
     conversation_id = open_conversation(world.app, world.anna)
     say(world.app, world.anna, conversation_id, "tutor", "Welcome!")
-    return Scene(world, offering, group, trial, dates, held, booked, attended, order, conversation_id)
+    sold = lived.read(world, lambda: earnings.of_seat(attended.id))
+    assert sold is not None
+    return Scene(
+        world, offering, group, trial, dates, held, booked, attended, order, conversation_id, int(sold.id)
+    )

@@ -148,6 +148,11 @@ def _live_with_it(judge: Judge, world: World, student: Caller, code: str) -> Non
     heard = judge(student("get", f"conversations/{talk['id']}/messages?after=0"), 200)
     assert [message["body"] for message in heard["result"]] == ["Hi"]
     judge(student("get", "conversations"), 200)
+    told = judge(student("get", "inbox"), 200)
+    assert told["unread"] > 0
+    assert {"seat_booked"} <= {row["kind"] for row in told["result"]}
+    judge(student("post", "inbox/read"), 204)
+    assert judge(student("get", f"inbox?before={told['result'][0]['id']}"), 200)["unread"] == 0
 
     judge(student("post", f"lessons/{code}/cancel", {"expected_minor": 1}), 409)
     cancelled = judge(student("post", f"lessons/{code}/cancel", {"expected_minor": 4000}), 200)
@@ -170,3 +175,11 @@ def _teach(judge: Judge, world: World, tutor: Caller) -> None:
     with clock.frozen(MONDAY + 2 * DAY + HOUR):
         marked = judge(tutor("post", path, mark), 200)
     assert marked["status"] == "attended"
+    page = judge(tutor("get", "teaching/earnings?size=10"), 200)
+    assert page["count"] == len(page["result"]) == 2
+    assert page["totals"]["pending"]["minor"] == sum(row["tutor_share"] for row in page["result"])
+    for row in page["result"]:
+        shares = ("tax", "platform_fee", "company_share", "tutor_share")
+        assert row["gross"] == sum(row[name] for name in shares)
+        entries = judge(tutor("get", f"teaching/earnings/{row['id']}"), 200)["entries"]
+        assert all(sum(part["minor"] for part in entry["postings"]) == 0 for entry in entries)

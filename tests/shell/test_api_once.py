@@ -51,6 +51,7 @@ WITHOUT = {
     ("post", "/api/v1/auth/logout"),
     ("post", "/api/v1/conversations/{conversation_id}/messages"),
     ("post", "/api/v1/conversations/{conversation_id}/read"),
+    ("post", "/api/v1/inbox/read"),
     ("delete", "/api/v1/holds/{code}"),
 }
 

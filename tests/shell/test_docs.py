@@ -222,7 +222,7 @@ def test_the_api_page_lists_what_people_do_there() -> None:
     methods = {"get", "post", "put", "patch", "delete"}
     real = {
         f"{method.upper()} {_bare(path)}"
-        for domain in ("catalog", "booking", "payments", "messaging")
+        for domain in ("catalog", "booking", "payments", "earnings", "messaging", "notifications")
         for path, item in import_module(f"app.domains.{domain}.api").PATHS.items()
         for method in methods & item.keys()
     }
