@@ -107,7 +107,12 @@ def test_what_is_somebody_elses_is_404(scene: Scene, database: Database) -> None
         ],
         "tutor": [caller(world, "guardian"), caller(world, "student"), caller(world, "tutor", world.bert)],
     }
-    unknown = {"code": code(40), "slug": "nothing-of-the-kind", "conversation_id": "77777777"}
+    unknown = {
+        "code": code(40),
+        "slug": "nothing-of-the-kind",
+        "conversation_id": "77777777",
+        "earning_id": "77777777",
+    }
     short = {**unknown, "code": code(10)}
     signs_in = changed(before, state(database))
     for operation, described in operations(world).items():

@@ -403,7 +403,9 @@ def test_one_network_of_visitors_does_not_fill_a_tutors_week(
     answer = stage.hold(stage.browser(), MONDAY + 2 * DAY)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert stage.held(stage.browser("student"), MONDAY + 2 * DAY), "nothing was kept, and who signs in is known"
+    assert stage.held(stage.browser("student"), MONDAY + 2 * DAY), (
+        "nothing was kept, and who signs in is known"
+    )
 
 
 def test_somebody_who_changes_their_mind_is_not_in_their_own_way(stage: Stage) -> None:
