@@ -289,6 +289,7 @@ def test_stripes_form_is_let_in_on_its_page_alone(
         webhook_secret=till.keys.webhook,
         api_base=till.provider._page_base,
         proxies=False,
+        guard=till.provider._guard,  # the one named "payments" may be open from another test's outage
     )
     monkeypatch.setitem(till.app.extensions, "payments", real)
     bought = till.place()
