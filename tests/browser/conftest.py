@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -16,10 +18,13 @@ from app.domains.accounts.models import OPERATOR
 from app.domains.accounts.service import people
 from app.domains.tenancy.models import Plan
 from app.shell.factory import create_app
+from tests.support import lived
 from tests.support.databases import Clones, settings_for
 from tests.support.servers import LiveServers, live_servers
+from tests.support.world import PASSWORD, World, make_company
 
 OPERATOR_PASSWORD = "demo-operator"
+SLUG = "looks"
 
 
 @contextmanager
@@ -58,3 +63,31 @@ def own_live(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def own_operated(own_live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     with operating(own_live, tmp_path_factory.mktemp("own_operated")) as app:
         yield app
+
+
+@dataclass(frozen=True)
+class House:
+    """A company in which everything has happened that can happen to a seat, on running servers."""
+
+    live: LiveServers
+    app: Flask
+
+    def url(self, role: str, path: str = "/") -> str:
+        return self.live.url(path, "localhost" if role == "operator" else f"{SLUG}.localhost")
+
+    def host(self, role: str) -> str:
+        return urlsplit(self.url(role)).netloc
+
+    def account(self, role: str) -> tuple[str, str]:
+        """The e-mail and the password of somebody with this role."""
+        if role == "operator":
+            return "operator@wemaster.test", OPERATOR_PASSWORD
+        return f"{role}@{SLUG}.test", PASSWORD
+
+
+@pytest.fixture(scope="session")
+def house(live: LiveServers, operated: Flask) -> House:
+    with operated.app_context():
+        company = make_company(SLUG)
+    lived.live(World(operated, company, company, 0))
+    return House(live, operated)
