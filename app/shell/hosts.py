@@ -124,4 +124,6 @@ def _tenant(settings: Settings, host: str, place: Place) -> Site:
         theme_url=f"/theme/{place.revision}.css",
         primary_color=place.primary_color,
         url=settings.url_of(host, "").rstrip("/"),
+        tagline=place.tagline,
+        corners=place.corners,
     )

@@ -23,6 +23,8 @@ class Site:
     theme_url: str | None
     primary_color: str
     url: str
+    tagline: str = ""
+    corners: str = ""
 
     @property
     def is_platform(self) -> bool:

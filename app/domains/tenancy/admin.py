@@ -15,7 +15,8 @@ from wtforms.validators import InputRequired, Length, Regexp
 from app.core.rights import PLATFORM, READ
 from app.core.viewer import Viewer
 from app.core.web import choices as common
-from app.core.web.entry import Action, AdminEntry, Category, Related, Text
+from app.core.web.categories import COMPANIES
+from app.core.web.entry import Action, AdminEntry, Related, Text
 from app.core.web.forms import Form, strip
 from app.core.web.handover import remember_intent
 from app.core.web.pages import Cell
@@ -24,7 +25,6 @@ from app.domains.tenancy import service
 from app.domains.tenancy.models import ACTIVE, CLOSED, SUSPENDED, Plan, Tenant, TenantDomain
 
 STATUS = ((ACTIVE, _l("Active")), (SUSPENDED, _l("Suspended")), (CLOSED, _l("Closed")))
-COMPANIES = Category("companies", _l("Companies"), "building", 10)
 
 
 class ReasonForm(Form):
@@ -59,7 +59,8 @@ class TenantEntry(AdminEntry):
     model = Tenant
     label, plural = _l("Company"), _l("Companies")
     lead = _l("The tutoring companies on this installation.")
-    category, icon = COMPANIES, "building"
+    category, icon, rank = COMPANIES, "building", 10
+    menu_label = _l("All companies")
     surfaces = frozenset({PLATFORM})
     columns = ("name", "slug", "status", "plan", "currency", "created_at")
     details: tuple[str, ...] = (
@@ -77,6 +78,7 @@ class TenantEntry(AdminEntry):
     form = ("name", "slug", "plan", "currency", "timezone", "locale", "is_test")
     edit_form = ("name", "plan", "timezone", "locale", "is_test")
     search = ("name", "slug")
+    found_by = search
     filters = ("status", "currency", "is_test", "created_at")
     choices = {"status": STATUS, "locale": common.LOCALES, "currency": common.currencies}
     tones = {"status": {ACTIVE: "success", SUSPENDED: "warning"}}
@@ -151,7 +153,12 @@ class TenantEntry(AdminEntry):
             bulk=True,
         ),
     )
-    related = (Related("domains", "tenant_id", _l("Host names")),)
+    related = (Related("domains", "tenant_id", _l("Host names"), invites=lambda _row: True),)
+    listed_on = (Related("plans", "plan_id", _l("Companies that have it"), told=False),)
+    sections: tuple[tuple[Text, tuple[str, ...]], ...] = (
+        (_l("Money and place"), ("plan", "currency", "timezone", "locale", "is_test")),
+    )
+    deeds = {"created": _l("opened this company")}
     can_delete = False
     max_import_rows = 1_000
     add_label = _l("New company")
@@ -178,11 +185,12 @@ class DomainEntry(AdminEntry):
     slug = "domains"
     label, plural = _l("Host name"), _l("Host names")
     lead = _l("Addresses of their own under which companies can be reached.")
-    category, icon = COMPANIES, "world"
+    category, icon, rank = COMPANIES, "world", 20
     surfaces = frozenset({PLATFORM})
     columns = ("host", "tenant", "activated_at", "note")
     form = ("tenant", "host", "note")
     search = ("host",)
+    found_by = search
     filters = ("tenant_id", "activated_at")
     helps = {"host": _l("For example lessons.fjord.example; its DNS must point here.")}
     can_edit = False
@@ -202,7 +210,7 @@ class PlanEntry(AdminEntry):
     model = Plan
     label, plural = _l("Plan"), _l("Plans")
     lead = _l("What a company may use.")
-    category, icon = COMPANIES, "list"
+    category, icon, rank = COMPANIES, "list", 30
     surfaces = frozenset({PLATFORM})
     columns = ("name", "code", "max_tutors", "platform_fee_bp")
     form = ("name", "code", "max_tutors", "platform_fee_bp")

@@ -11,6 +11,7 @@ from app.core.web import choices
 from app.core.web.forms import Form, strip
 
 NEEDED = _l("Please fill this in.")
+CORNERS = (("square", _l("Square")), ("soft", _l("A little round")), ("round", _l("Round")))
 
 
 class BrandForm(Form):
@@ -20,12 +21,19 @@ class BrandForm(Form):
         filters=[strip],
         description=_l("As your students and tutors read it on every page and in every mail."),
     )
+    tagline = StringField(
+        _l("In a sentence"),
+        [Length(max=160)],
+        filters=[strip],
+        description=_l("What you stand for. Visitors read it at the top of your first page."),
+    )
     primary = StringField(
         _l("Colour"),
         [InputRequired(NEEDED), Regexp("^#[0-9a-fA-F]{6}$", message=_l("Write it as #rrggbb."))],
         widget=ColorInput(),
         description=_l("For buttons and links. White text on it must be readable."),
     )
+    corners = SelectField(_l("Corners"), [InputRequired(NEEDED)], choices=lambda: CORNERS)
     timezone = SelectField(
         _l("Time zone"), [InputRequired(NEEDED)], choices=choices.timezones, description=_l("Where you are.")
     )

@@ -78,6 +78,16 @@ class Tenant(Id, Timestamped, Model):
     def primary_color(self) -> str:
         return str(self.brand.get("primary", DEFAULT_PRIMARY))
 
+    @property
+    def tagline(self) -> str:
+        """What it says of itself in a sentence; may be empty."""
+        return str(self.brand.get("tagline", ""))
+
+    @property
+    def corners(self) -> str:
+        """The word for how round its corners are, or empty."""
+        return str(self.brand.get("corners", ""))
+
     def __str__(self) -> str:
         return self.name
 

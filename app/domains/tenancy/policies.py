@@ -7,6 +7,9 @@ import zoneinfo
 from functools import cache
 
 MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3: normal text
+# The radius of corners in pixels, by its word.
+CORNERS = {"square": 0, "soft": 8, "round": 14}
+DEFAULT_CORNERS = "soft"
 
 _HOST = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
 

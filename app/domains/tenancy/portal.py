@@ -27,7 +27,10 @@ def theme(revision: int) -> Any:
     """The tenant's design tokens; the address changes with the brand, so it may be kept for good."""
     on_tenant()
     primary = site().primary_color
-    body = render_template("tenancy/theme.css", primary=primary, primary_rgb=policies.rgb(primary))
+    radius = policies.CORNERS.get(site().corners, policies.CORNERS[policies.DEFAULT_CORNERS])
+    body = render_template(
+        "tenancy/theme.css", primary=primary, primary_rgb=policies.rgb(primary), radius=radius
+    )
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return Response(body, mimetype="text/css", headers=headers)
 
@@ -44,7 +47,9 @@ def brand() -> Any:
     form = BrandForm(
         data={
             "name": tenant.name,
+            "tagline": tenant.tagline,
             "primary": tenant.primary_color,
+            "corners": tenant.corners or policies.DEFAULT_CORNERS,
             "timezone": tenant.timezone,
             "locale": tenant.locale,
         }
@@ -54,8 +59,12 @@ def brand() -> Any:
             with transaction():
                 service.rebrand(
                     tenant,
-                    name=form.name.data or "",
-                    primary=(form.primary.data or "").lower(),
+                    service.Brand(
+                        name=form.name.data or "",
+                        primary=(form.primary.data or "").lower(),
+                        tagline=form.tagline.data or "",
+                        corners=form.corners.data,
+                    ),
                     timezone=form.timezone.data,
                     locale=form.locale.data,
                 )
@@ -73,9 +82,14 @@ def _brand_page(form: Form) -> str:
         lead=_("How your company looks to everybody who visits it."),
         icon="palette",
         form=form,
-        groups=[(None, ("name", "primary", "timezone", "locale"))],
+        groups=[
+            (_("What visitors see"), ("name", "tagline", "primary", "corners")),
+            (_("Where you are"), ("timezone", "locale")),
+        ],
         submit_label=_("Save"),
         cancel_url="/admin/",
         errors=form.refusals,
     )
-    return render_template("admin/form.html", page=page)
+    return render_template(
+        "tenancy/brand.html", page=page, radii=policies.CORNERS, least_contrast=policies.MIN_CONTRAST
+    )

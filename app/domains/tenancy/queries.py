@@ -26,11 +26,14 @@ class Place:
     primary_color: str
     revision: int
     is_test: bool
+    tagline: str
+    corners: str
 
 
 _PLACE = text("""
-    SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale, 
-           t.brand ->> 'primary', t.revision, t.is_test
+    SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale,
+           t.brand ->> 'primary', t.revision, t.is_test,
+           coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', '')
     FROM tenant t
     WHERE t.slug = :slug
        OR EXISTS (SELECT 1 FROM tenant_domain d

@@ -76,15 +76,32 @@ def resume(tenant: Tenant) -> None:
     announce(events.TenantResumed(tenant_id=tenant.id))
 
 
-def rebrand(tenant: Tenant, *, name: str, primary: str, timezone: str, locale: str) -> None:
+@dataclass(frozen=True)
+class Brand:
+    """How a company shows itself: `primary` is #rrggbb, `corners` a word of `policies.CORNERS`."""
+
+    name: str
+    primary: str
+    tagline: str = ""
+    corners: str = policies.DEFAULT_CORNERS
+
+
+def rebrand(tenant: Tenant, brand: Brand, *, timezone: str, locale: str) -> None:
     """Change what its pages look like and say. Raises TooFaint (contrast below 4.5:1), Invalid."""
     tenant = queries.tenant_for_update(tenant.id)
-    if not policies.is_readable(primary):
+    if not policies.is_readable(brand.primary):
         raise TooFaint(field="primary")
+    if brand.corners not in policies.CORNERS:
+        raise Invalid(_l("Please choose."), field="corners")
     if not policies.is_timezone(timezone):
         raise Invalid(_l("This is not a time zone."), field="timezone")
-    tenant.name = name.strip()
-    tenant.brand = {**tenant.brand, "primary": primary.lower()}
+    tenant.name = brand.name.strip()
+    tenant.brand = {
+        **tenant.brand,
+        "primary": brand.primary.lower(),
+        "tagline": brand.tagline.strip(),
+        "corners": brand.corners,
+    }
     tenant.timezone, tenant.locale = timezone, locale
     note(tenant, "rebranded")
     _changed(tenant)
