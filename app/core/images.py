@@ -66,6 +66,11 @@ def thumbnail(data: bytes, side: int = THUMBNAIL_SIDE) -> Picture:
     return _written_anew(data, side, square=True)
 
 
+def smaller(data: bytes, side: int) -> Picture:
+    """All of the picture, at most so many pixels wide and high; raises ImageInvalid."""
+    return _written_anew(data, side, square=False)
+
+
 def _written_anew(data: bytes, side: int, *, square: bool) -> Picture:
     if len(data) > LARGEST_BYTES:
         raise ImageTooLarge(field="image")

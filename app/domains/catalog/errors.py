@@ -53,3 +53,20 @@ class ChangedMeanwhile(Conflict):
 
     code = "changed_meanwhile"
     message = _l("This was changed somewhere else in the meantime. Please look at it again.")
+
+
+class AlreadyReviewed(AlreadyExists):
+    code, message = "already_reviewed", _l("There is a review for this already.")
+
+
+class NothingToReview(Conflict):
+    code = "nothing_to_review"
+    message = _l("Only who came to a lesson can say how it was. Please come back after the lesson.")
+
+
+class ReviewSettled(Conflict):
+    code, message = "review_settled", _l("This review can't be changed any more.")
+
+
+class AlreadyReplied(AlreadyExists):
+    code, message = "already_replied", _l("This review has been answered already.")

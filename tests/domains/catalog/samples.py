@@ -9,12 +9,15 @@ from app.core import clock
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.catalog.models import (
+    HIDDEN,
     PUBLISHED,
     SUBMITTED,
     CancellationPolicy,
     Offering,
     OfferingRevision,
+    Participation,
     PriceChange,
+    Review,
     Subject,
     TaxRate,
     TutorProfile,
@@ -102,6 +105,35 @@ def revision(session: Any, word: str) -> OfferingRevision:
     return add(session, made)
 
 
+def participation(session: Any, word: str) -> Participation:
+    made = Participation(
+        offering_id=offering(session, word).id,
+        student_id=person(session, f"{word}s", "Student").id,
+        source_id=int(word[-5:]),
+        happened_at=clock.now(),
+    )
+    return add(session, made)
+
+
+def review(session: Any, word: str) -> Review:
+    """Hidden, and with the lesson that lets it be shown again."""
+    behind = participation(session, word)
+    made = Review(
+        offering_id=behind.offering_id,
+        student_id=behind.student_id,
+        author_id=behind.student_id,
+        rating=4,
+        text=f"Learned {word}.",
+        status=HIDDEN,
+        hidden_reason="Rude.",
+        hidden_by="Manager",
+        written_at=clock.now(),
+        reply="Thank you.",
+        replied_at=clock.now(),
+    )
+    return add(session, made)
+
+
 def _profile_form(world: World, word: str) -> dict[str, Any]:
     """Of a new person: each has one profile."""
     with world.app.app_context(), tenant_scope(world.anna.id), transaction() as session:
@@ -122,6 +154,8 @@ SAMPLES = {
     "offerings": Sample(offering),
     "variants": Sample(variant),
     "price-changes": Sample(price_change),
+    "reviews": Sample(review, actions={"hide": {"reason": "Rude."}}),
+    "participations": Sample(participation),
     "subjects": Sample(
         subject,
         lambda _world, word: {"name": f"Subject {word}", "position": 3},

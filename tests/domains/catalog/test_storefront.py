@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from openapi_spec_validator import validate
 from app.core.db import db
 from app.core.money import Money
 from app.domains.accounts import queries as accounts
+from app.domains.accounts.models import ACTIVE, ENDED, Membership
 from app.domains.catalog import queries, service
 from app.domains.catalog.api import PATHS, SCHEMAS
 from app.domains.catalog.models import GROUP, TRIAL
@@ -195,6 +197,118 @@ def test_the_storefront_shows_what_is_offered(world: World, shop: Stock) -> None
     assert "noindex" not in text
 
 
+def test_what_a_tutor_who_left_offers_is_not_shown(world: World, shop: Stock) -> None:
+    people_id = world.anna.people["tutor2"]
+
+    def leave(status: str) -> None:
+        for row in db.session.query(Membership).filter_by(person_id=people_id):
+            row.status = status
+
+    within(world, world.anna, lambda: leave(ENDED))
+    visitor = world.browser(world.anna.host)
+    assert titles(world) == EVERYTHING[:2]
+    for path in ("/", "/search", "/tutors/", "/sitemap.xml"):
+        page = visitor.get(path).text
+        assert "Berta" not in page, path
+        assert "berta-braun" not in page, path
+    assert visitor.get("/tutors/berta-braun").status_code == 404
+    within(world, world.anna, lambda: leave(ACTIVE))
+    assert titles(world) == EVERYTHING
+
+
+def test_the_best_rated_come_first(world: World, shop: Stock, database: Database) -> None:
+    """One five is not better than many that are nearly as good, and what has none comes last."""
+    with database.connect() as connection:
+        for title, count, total in (
+            ("Calculus", 40, 196),
+            ("Algebra 100% clear", 1, 5),
+            ("Piano_first steps", 2, 2),
+        ):
+            connection.execute(
+                "UPDATE offering SET rating_count = %s, rating_sum = %s WHERE title = %s",
+                [count, total, title],
+            )
+    found = look(world, world.anna, lambda: queries.search(SearchArgs(sort="rating")).hits)
+    assert [hit.offering.title for hit in found] == [
+        "Calculus",
+        "Algebra 100% clear",
+        "Piano_first steps",
+        "Try the piano",
+    ]
+    page = world.browser(world.anna.host).get("/search?sort=rating").text
+    assert "4.9 out of 5 stars, 40 reviews" in page
+    tutors = look(world, world.anna, lambda: queries.tutors(10))
+    assert [(t.name, t.rating.count, t.offerings, list(t.subjects)) for t in tutors] == [
+        ("Tutor anna", 41, 2, ["Mathematics"]),
+        ("Berta Braun", 2, 2, ["Music"]),
+    ]
+
+
+def test_a_search_that_finds_nothing_says_what_there_is(world: World, shop: Stock) -> None:
+    page = world.browser(world.anna.host).get("/search?q=chemistry").text
+    for words in (
+        "Nothing matches",
+        "There are lessons in:",
+        'href="/search?subject=music"',
+        "You may like these",
+    ):
+        assert words in page, words
+
+
+# -- For search engines ------------------------------------------------------------------------------------
+
+
+def test_pages_say_what_they_are(world: World, shop: Stock) -> None:
+    visitor = world.browser(world.anna.host)
+    for path, address in (
+        ("/", "/"),
+        ("/search", "/search"),
+        ("/search?subject=music&sort=price&utm_source=x", "/search?subject=music"),
+        ("/tutors/", "/tutors/"),
+        ("/tutors/berta-braun", "/tutors/berta-braun"),
+        ("/o/calculus?zone=Asia/Tokyo", "/o/calculus"),
+    ):
+        page = visitor.get(path).text
+        assert "noindex" not in page, path
+        assert f'<link rel="canonical" href="http://{world.anna.host}{address}">' in page, path
+        assert re.search(r'<meta name="description" content="[^"]{20,160}">', page), path
+        assert '<meta property="og:title" content="' in page
+    assert "noindex" in visitor.get("/search?q=piano").text, "one visitor's words are nothing to be found by"
+
+
+def test_data_for_search_engines_can_not_break_out(world: World, stock: Stock) -> None:
+    publish(world, world.anna, complete(stock, title="</script><script>alert(1)</script>", summary=SCRIPT))
+    [slug] = look(world, world.anna, lambda: [hit.offering.slug for hit in queries.search(SearchArgs()).hits])
+    page = world.browser(world.anna.host).get(f"/o/{slug}").text
+    assert "<script>alert" not in page
+    blocks = re.findall(r'<script type="application/ld\+json" nonce="[^"]+">(.*?)</script>', page)
+    [course] = [json.loads(block) for block in blocks]
+    assert (course["@type"], course["name"]) == ("Course", "</script><script>alert(1)</script>")
+    assert [(offer["price"], offer["priceCurrency"]) for offer in course["offers"]] == [
+        ("50.00", "EUR"),
+        ("70.00", "EUR"),
+    ]
+    assert "aggregateRating" not in course
+
+
+def test_robots_and_sitemap(world: World, shop: Stock) -> None:
+    visitor = world.browser(world.anna.host)
+    robots = visitor.get("/robots.txt")
+    assert robots.mimetype == "text/plain"
+    assert f"Sitemap: http://{world.anna.host}/sitemap.xml" in robots.text
+    assert "Disallow: /learn/" in robots.text
+    sitemap = visitor.get("/sitemap.xml")
+    assert sitemap.mimetype == "application/xml"
+    found = re.findall("<loc>([^<]+)</loc>", sitemap.text)
+    base = f"http://{world.anna.host}"
+    assert {f"{base}/", f"{base}/o/calculus", f"{base}/tutors/berta-braun"} <= set(found)
+    assert len(found) == len(set(found)) == 3 + 4 + 2
+    assert visitor.get("/").status_code == 200
+    platform = world.browser(PLATFORM)
+    assert "Disallow: /\n" in platform.get("/robots.txt").text
+    assert platform.get("/sitemap.xml").status_code == 404
+
+
 def test_an_empty_storefront_says_so(world: World) -> None:
     page = world.browser(world.bert.host).get("/").text
     assert "Lessons are coming" in page
@@ -343,17 +457,31 @@ def test_a_tutor_without_anything_to_book_has_no_page(world: World, stock: Stock
 # -- What it costs -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/search", "/search?q=a&level=beginner&price_from=1&sort=price"])
-def test_a_page_costs_two_statements_however_much_it_shows(world: World, shop: Stock, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        # The search's two, who teaches, their four of free times (two: nobody has hours), quotes, the policy.
+        ("/", 7),
+        ("/search", 2),
+        ("/search?q=a&level=beginner&price_from=1&sort=price", 2),
+        ("/search?sort=rating", 2),
+        ("/tutors/", 3),
+        ("/tutors/tutor-anna", 6),
+        ("/sitemap.xml", 1),
+    ],
+)
+def test_a_page_costs_the_same_however_much_it_shows(
+    world: World, shop: Stock, path: str, number: int
+) -> None:
     visitor = world.browser(world.anna.host)
     visitor.get(path)
     with world.app.app_context(), count_statements(db.engine) as few:
         visitor.get(path)
-    for number in range(6):
-        publish(world, world.anna, complete(shop, title=f"Another {number}", level="beginner"))
+    for count in range(6):
+        publish(world, world.anna, complete(shop, title=f"Another {count}", level="beginner"))
     with world.app.app_context(), count_statements(db.engine) as many:
-        assert "Another 5" in visitor.get(path).text
-    assert (len(few), len(many)) == (2, 2), many
+        visitor.get(path)
+    assert (len(few), len(many)) == (number, number), many
     assert all("tenant_id" in statement for statement in many)
 
 
@@ -362,7 +490,7 @@ def test_the_search_asks_for_its_own_tenant_in_every_table(world: World, shop: S
     with world.app.app_context(), count_statements(db.engine) as seen:
         world.browser(world.anna.host).get("/search?q=a")
     for statement in seen:
-        for table in ("offering", "variant", "person", "subject", "tutor_profile"):
+        for table in ("offering", "variant", "person", "subject", "tutor_profile", "membership"):
             if re.search(rf"\b{table}\b", statement):
                 assert re.search(rf"\b{table}(_[0-9]+)?\.tenant_id = ", statement), (table, statement)
 
@@ -424,6 +552,7 @@ def test_the_list_for_machines(world: World, shop: Stock) -> None:
         "subject": {"slug": "mathematics", "name": "Mathematics"},
         "tutor": {"slug": "tutor-anna", "name": "Tutor anna", "headline": None},
         "image": None,
+        "rating": None,
         "lowest_price": {"minor": 5000, "currency": "EUR"},
         "highest_price": {"minor": 7000, "currency": "EUR"},
     }
@@ -463,5 +592,5 @@ def test_the_api_is_as_it_is_described(world: World, shop: Stock) -> None:
 
     judge("catalog.page", api(world).json)
     judge("catalog.offering", api(world, "/calculus").json)
-    rules = {re.sub(r"<(\w+)>", r"{\1}", rule.rule) for rule in world.app.url_map.iter_rules()}
+    rules = {re.sub(r"<(?:id:)?(\w+)>", r"{\1}", rule.rule) for rule in world.app.url_map.iter_rules()}
     assert set(PATHS) <= rules

@@ -379,7 +379,7 @@ def test_a_picture_is_written_anew_and_shown_to_everybody(world: World, tutor: B
     assert "Set-Cookie" not in shown.headers
     assert Image.open(io.BytesIO(shown.data)).size == (1600, 800)
     small = visitor.get(small_path_of(key))
-    assert Image.open(io.BytesIO(small.data)).size == (480, 480)
+    assert Image.open(io.BytesIO(small.data)).size == (640, 320), "all of it"
     assert small_path_of(key) in tutor.get(f"/teach/offerings/{offering_id}").text
 
     support.approve(world, world.anna, submit(world, world.anna, offering_id))

@@ -2,6 +2,7 @@
 
 from app.domains.catalog.admin.offerings import OfferingEntry, PriceChangeEntry, VariantEntry
 from app.domains.catalog.admin.proposals import RevisionEntry
+from app.domains.catalog.admin.reviews import ParticipationEntry, ReviewEntry
 from app.domains.catalog.admin.settings import PolicyEntry, SubjectEntry, TaxRateEntry, TutorProfileEntry
 
 ADMIN = (
@@ -9,6 +10,8 @@ ADMIN = (
     OfferingEntry,
     VariantEntry,
     PriceChangeEntry,
+    ReviewEntry,
+    ParticipationEntry,
     SubjectEntry,
     TutorProfileEntry,
     PolicyEntry,

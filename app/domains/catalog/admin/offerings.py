@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask_babel import LazyString, get_locale
+from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from app.core.viewer import Viewer
 from app.core.web.categories import CATALOG
+from app.core.web.cells import money_cell
 from app.core.web.entry import Action, AdminEntry, Related
 from app.core.web.pages import Cell
 from app.domains.catalog import service
@@ -31,7 +32,7 @@ OFFERING_TONES = {DRAFT: "secondary", PUBLISHED: "success", PAUSED: "warning", A
 
 
 def _price(_value: Any, row: Variant | PriceChange) -> Cell:
-    return Cell("money", row.price.format(get_locale()))
+    return money_cell(row.price)
 
 
 def _taught_in(value: str, _row: Any) -> Cell:
@@ -50,7 +51,7 @@ class OfferingEntry(AdminEntry):
     model = Offering
     label, plural = _l("Offering"), _l("Offerings")
     lead = _l("What visitors see and book. Tutors write it; what they propose waits under “Proposals”.")
-    category, icon = CATALOG, "book"
+    category, icon, rank = CATALOG, "book", 20
     columns = ("title", "kind", "status", "tutor", "subject", "version", "published_at")
     details = (
         "title",
@@ -71,6 +72,7 @@ class OfferingEntry(AdminEntry):
         "created_at",
     )
     search = ("title", "tutor.full_name")
+    found_by = search
     filters = ("status", "kind", "level", "tutor_id", "subject_id", "published_at")
     labels = {
         "title": _l("Title"),
@@ -140,8 +142,18 @@ class OfferingEntry(AdminEntry):
     )
     related = (
         Related("variants", "offering_id", _l("Lengths and prices")),
-        Related("proposals", "offering_id", _l("Proposals")),
+        Related("proposals", "offering_id", _l("Proposals"), ("proposal", "status", "submitted_at")),
     )
+    listed_on = (
+        Related("people", "tutor_id", _l("Offerings"), ("title", "kind", "status", "subject")),
+        Related("subjects", "subject_id", _l("Offerings"), ("title", "kind", "status", "tutor"), told=False),
+    )
+    sections = (
+        (_l("What visitors read"), ("summary", "description", "slug")),
+        (_l("For whom"), ("subject", "level", "language", "capacity")),
+        (_l("Terms"), ("policy", "tax_rate")),
+    )
+    deeds = {"created": _l("began this offering")}
     can_add = can_edit = can_delete = False
     empty_title = _l("Nothing is offered yet")
     empty_text = _l("Tutors write offerings in their own pages and send them to you.")
@@ -152,7 +164,7 @@ class OfferingEntry(AdminEntry):
 
 class VariantEntry(AdminEntry):
     model = Variant
-    in_menu = False  # reached from what it belongs to
+    rare = True  # reached from what it belongs to
     label, plural = _l("Length and price"), _l("Lengths and prices")
     lead = _l("The ways to buy an offering. They change when a proposal is approved.")
     category, icon = CATALOG, "coin"
@@ -178,7 +190,7 @@ class VariantEntry(AdminEntry):
 
 class PriceChangeEntry(AdminEntry):
     model = PriceChange
-    in_menu = False  # reached from what it belongs to
+    rare = True  # reached from what it belongs to
     label, plural = _l("Price since"), _l("Price history")
     lead = _l("What everything cost, from when on, and who approved it.")
     category, icon = CATALOG, "history"

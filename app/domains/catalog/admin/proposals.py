@@ -129,7 +129,8 @@ class RevisionEntry(AdminEntry):
     slug = "proposals"
     label, plural = _l("Proposal"), _l("Proposals")
     lead = _l("What tutors want to offer or change. What waits for you comes first.")
-    category, icon = CATALOG, "file-text"
+    category, icon, rank = CATALOG, "file-text", 10
+    waits = ("status", (SUBMITTED,))
     columns = (
         "proposal",
         "status",

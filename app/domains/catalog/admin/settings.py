@@ -10,8 +10,8 @@ from wtforms import IntegerField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.viewer import Viewer
-from app.core.web.categories import CATALOG
-from app.core.web.entry import AdminEntry
+from app.core.web.categories import CATALOG, SETUP
+from app.core.web.entry import AdminEntry, Related
 from app.core.web.forms import strip, within
 from app.core.web.pages import Cell
 from app.core.web.percents import PercentField, percent_cell
@@ -36,7 +36,7 @@ class SubjectEntry(AdminEntry):
     model = Subject
     label, plural = _l("Subject taught"), _l("Subjects")
     lead = _l("What your tutors teach. Visitors narrow their search by it.")
-    category, icon = CATALOG, "tag"
+    category, icon, rank = CATALOG, "tag", 40
     columns = ("name", "position", "slug")
     form = ("name", "position")
     search = ("name",)
@@ -68,7 +68,7 @@ class TaxRateEntry(AdminEntry):
     model = TaxRate
     label, plural = _l("Tax rate"), _l("Tax rates")
     lead = _l("Prices include it, and receipts show it.")
-    category, icon = CATALOG, "receipt"
+    category, icon, rank = SETUP, "receipt", 30
     columns = ("name", "code", "rate_bp")
     form = ("name", "code", "rate_bp")
     search = ("name", "code")
@@ -88,7 +88,7 @@ class PolicyEntry(AdminEntry):
     slug = "cancellation-policies"
     label, plural = _l("Cancellation policy"), _l("Cancellation policies")
     lead = _l("What people get back, and until when they can move a lesson. What is booked keeps its terms.")
-    category, icon = CATALOG, "history"
+    category, icon, rank = SETUP, "history", 20
     columns = (
         "name",
         "free_until_minutes",
@@ -142,12 +142,13 @@ class TutorProfileEntry(AdminEntry):
     model = TutorProfile
     label, plural = _l("Tutor's profile"), _l("Tutors' profiles")
     lead = _l("How tutors are shown to visitors. They write it themselves; you can correct it.")
-    category, icon = CATALOG, "id-badge-2"
+    category, icon, rank = CATALOG, "id-badge-2", 30
     columns = ("person", "headline", "languages", "slug")
     details = ("person", "headline", "bio", "languages", "slug", "created_at", "changed_at")
     form = ("person", "headline", "bio", "languages")
     edit_form = ("headline", "bio", "languages")
     search = ("person.full_name", "headline")
+    listed_on = (Related("people", "person_id", _l("How visitors see them")),)
     filters = ("person_id",)
     labels = {"headline": _l("In one line"), "bio": _l("About"), "languages": _l("Languages spoken")}
     formats = {"slug": lambda value, _row: Cell("link", value, url=f"/tutors/{value}")}

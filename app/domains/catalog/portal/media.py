@@ -9,14 +9,14 @@ from werkzeug.datastructures import FileStorage
 
 from app.core import scope
 from app.core.errors import NotFound
-from app.core.images import LARGEST_BYTES, clean_image, thumbnail
+from app.core.images import LARGEST_BYTES, Picture, clean_image, smaller, thumbnail
 from app.core.web.viewing import on_tenant
-from app.domains.catalog.policies.pictures import PUBLIC, small_key
+from app.domains.catalog.policies.pictures import PUBLIC, TUTORS, small_key
 from app.providers.storage import FileMissing, KeyInvalid, StorageProvider, new_key
 
 bp = Blueprint("media", __name__)
 
-SMALL_SIDE = 480
+SMALL_SIDE = 640
 # A key's content never changes, and nobody signed in sees another picture than a visitor does.
 FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -48,11 +48,17 @@ def storage() -> StorageProvider:
     return found
 
 
+def small_picture(data: bytes, *, kind: str) -> Picture:
+    """As cards show it: faces are round, so the middle is enough; of other pictures all of it. Raises
+    ImageInvalid."""
+    return thumbnail(data, SMALL_SIDE) if kind == TUTORS else smaller(data, SMALL_SIDE)
+
+
 def keep_picture(upload: FileStorage, *, kind: str) -> str:
     """Keep a picture and its thumbnail; returns its key. Before the transaction that stores the key: a file
     that nobody points at harms nobody. Raises ImageInvalid, StorageFull, ProviderUnavailable."""
     data = upload.stream.read(LARGEST_BYTES + 1)
-    large, small = clean_image(data), thumbnail(data, SMALL_SIDE)
+    large, small = clean_image(data), small_picture(data, kind=kind)
     key = new_key(on_tenant(), kind)
     scope.release()
     storage().put(key, large.data, large.content_type)

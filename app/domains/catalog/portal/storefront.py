@@ -1,33 +1,40 @@
-"""What visitors see: the company's first page, the search, and its tutors."""
+"""What visitors see: the company's first page, and its tutors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Blueprint, redirect, render_template, request
-from flask_babel import get_locale
+from flask import Blueprint, redirect, render_template
 from flask_babel import gettext as _
 
-from app.core.errors import Invalid, NotFound
-from app.core.money import Money
+from app.core.errors import NotFound
 from app.core.viewer import Viewer
+from app.core.web.meta import Data, Meta, absolute, describe, organization, rating_data
 from app.core.web.pages import ActionLink, Empty
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant, viewer
 from app.domains.accounts.models import GUARDIAN, STUDENT, TUTOR
 from app.domains.catalog import policies, queries
-from app.domains.catalog.forms.search import read
-from app.domains.catalog.models import KIND_NAMES, LEVEL_NAMES
-from app.domains.catalog.policies.comparison import language_name
-from app.domains.catalog.policies.pictures import path_of, small_path_of
-from app.domains.catalog.queries.storefront import FACETS, Facet, Found, Hit, SearchArgs
+from app.domains.catalog.models import CancellationPolicy, TutorProfile
+from app.domains.catalog.policies.free_times import FreeTimes
+from app.domains.catalog.policies.pictures import path_of
+from app.domains.catalog.policies.review_words import rating_seen, review_seen, reviews_seen
+from app.domains.catalog.policies.reviews import Rating
+from app.domains.catalog.portal.cards import card_of, find_times, initial_of, spread, tutor_card
+from app.domains.catalog.portal.search import search_url
+from app.domains.catalog.queries import SearchArgs, TutorSeen, reviews
 
 bp = Blueprint("catalog", __name__, template_folder="../templates")
 
-ON_FIRST_PAGE = 12
+ON_FIRST_PAGE = 6
+TUTORS_ON_FIRST_PAGE = 8
+QUOTES = 6
+TIMES, TIMES_OF_EACH = 6, 3
+FACES = 5
+TIMES_OF_TUTOR = 6
+REVIEWS_OF_TUTOR = 6
+MOST_TUTORS = 60
 
 
 @bp.get("/")
@@ -35,18 +42,61 @@ def first_page() -> Any:
     """The first page of a host: a company's storefront, or the operators' entrance."""
     if site().is_platform:
         return redirect("/admin/") if viewer() else render_template("accounts/platform_welcome.html")
-    found = queries.search(SearchArgs(size=ON_FIRST_PAGE))
+    found = queries.search(SearchArgs(sort="rating", size=ON_FIRST_PAGE))
     who = viewer()
+    tutors = queries.tutors(TUTORS_ON_FIRST_PAGE) if found.count else []
+    free = find_times()([tutor.person_id for tutor in tutors], each=TIMES_OF_EACH)
+    cards = [tutor_card(tutor, free.first_of(tutor.person_id)) for tutor in tutors]
+    subjects = [(f.label, search_url(subject=f.value), f.count) for f in found.facets["subject"]]
     return render_template(
         "catalog/storefront.html",
+        meta=_meta([name for name, _url, _count in subjects if name]),
         links=home_links(who) if who else [],
         cards=[card_of(hit) for hit in found.hits],
         count=found.count,
-        subjects=[(f.label, search_url(subject=f.value), f.count) for f in found.facets["subject"]],
+        tutors=cards,
+        faces=[card.image_url for card in cards if card.image_url][:FACES],
+        more_tutors=len(found.facets["tutor"]) > len(tutors),
+        rating=_rating_of_all(tutors),
+        free=spread(free.times, TIMES),
+        zone=free.zone,
+        quotes=_quotes() if found.count else [],
+        subjects=subjects,
+        promise=_promise(queries.default_policy()) if found.count else "",
         empty_state=Empty(
             _("Lessons are coming"),
             _("%(company)s has not put anything up yet. Please look again soon.", company=site().name),
         ),
+    )
+
+
+def _meta(subjects: Sequence[str]) -> Meta:
+    words = _("Lessons at %(company)s: find a tutor and a time that suits you.", company=site().name)
+    if subjects:
+        words = _(
+            "%(subjects)s at %(company)s: find a tutor, see free times, and book at once.",
+            subjects=", ".join(subjects[:6]),
+            company=site().name,
+        )
+    return describe("/", words, data=[organization()])
+
+
+def _rating_of_all(tutors: Sequence[TutorSeen]) -> Any:
+    """Of those who are shown; each rating is theirs from all that they teach here."""
+    return rating_seen(Rating(sum(t.rating.count for t in tutors), sum(t.rating.total for t in tutors)))
+
+
+def _quotes() -> list[Any]:
+    return [review_seen(row, tutor=row.offering.tutor.full_name) for row in reviews.quotes(QUOTES)]
+
+
+def _promise(policy: CancellationPolicy | None) -> str:
+    """The company's usual terms in one short line; what an offering says of its own counts there."""
+    minutes = policy.free_until_minutes if policy else int(policies.BUILT_IN["free_until_minutes"])
+    if not minutes:
+        return _("Cancel free of charge until the lesson begins")
+    return _(
+        "Cancel free of charge until %(time)s before the lesson", time=policies.minutes_in_words(minutes)
     )
 
 
@@ -66,37 +116,26 @@ def home_links(who: Viewer) -> list[ActionLink]:
     return links
 
 
-@bp.get("/search")
-def search() -> Any:
-    """What is offered, by words and facets; all of it works without script."""
+# -- Tutors ------------------------------------------------------------------------------------------------
+
+
+@bp.get("/tutors/")
+def tutors() -> Any:
+    """Everybody with something that can be booked, the best rated first."""
     on_tenant()
-    errors: dict[str, str] = {}
-    args = read(request.args, price=lambda name: _typed_price(name, errors))
-    found = queries.search(args)
-    if args.page > found.pages:
-        return redirect(_link(page=found.pages))
-    page = render_template(
-        "catalog/search.html",
-        found=found,
-        args=args,
-        typed=request.args,
-        errors=errors,
-        cards=[card_of(hit) for hit in found.hits],
-        facets=_facets(found),
-        chosen=_chosen(found),
-        kept=[(name, request.args[name]) for name in FACETS if request.args.get(name)],
-        sorts=_sorts(),
-        previous_url=_link(page=args.page - 1) if args.page > 1 else None,
-        next_url=_link(page=args.page + 1) if args.page < found.pages else None,
+    found = queries.tutors(MOST_TUTORS)
+    free = find_times()([tutor.person_id for tutor in found], each=1)
+    words = _("The tutors of %(company)s, with their subjects and reviews.", company=site().name)
+    return render_template(
+        "catalog/tutors.html",
+        meta=describe("/tutors/", words),
+        tutors=[tutor_card(tutor, free.first_of(tutor.person_id)) for tutor in found],
+        zone=free.zone if free.times else "",
         empty_state=Empty(
-            _("Nothing matches"),
-            _("Try fewer words or other filters."),
-            "/search",
-            _("Show everything"),
-            filtered=True,
+            _("Nobody here yet"),
+            _("%(company)s has not put anything up yet. Please look again soon.", company=site().name),
         ),
     )
-    return page, 422 if errors else 200
 
 
 @bp.get("/tutors/<slug>")
@@ -107,152 +146,50 @@ def tutor(slug: str) -> Any:
     found = queries.search(SearchArgs(tutor=slug, sort="title"))
     if not found.hits:
         raise NotFound
+    name = profile.person.full_name
+    rating = reviews.rating_of_tutor(profile.person_id)
+    said = reviews.reviews_of_tutor(profile.person_id, size=REVIEWS_OF_TUTOR) if rating.count else ()
+    free: FreeTimes = find_times()([profile.person_id], each=TIMES_OF_TUTOR)
     return render_template(
         "catalog/tutor.html",
-        name=profile.person.full_name,
-        initial=profile.person.full_name[:1].upper(),
+        meta=_tutor_meta(profile, rating),
+        name=name,
+        initial=initial_of(name),
         profile=profile,
+        subjects=[(f.label, search_url(tutor=slug, subject=f.value)) for f in found.facets["subject"]],
         image_url=path_of(profile.image_key),
+        rating=rating_seen(rating),
+        reviews=reviews_seen(said, tutor=name),
+        reviews_url=f"/tutors/{slug}/reviews",
+        more_reviews=rating.count > len(said),
+        free=free.times,
+        zone=free.zone,
         cards=[card_of(hit) for hit in found.hits],
         more_url=search_url(tutor=slug) if found.pages > 1 else None,
     )
 
 
-# -- Cards -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Card:
-    """An offering as a card shows it."""
-
-    url: str
-    title: str
-    summary: str
-    kind: str
-    level: str
-    language: str
-    subject: str | None
-    price: str
-    image_url: str | None
-    tutor_name: str
-    tutor_initial: str
-    tutor_headline: str | None
-    tutor_url: str | None
-    tutor_image_url: str | None
-
-
-def card_of(hit: Hit) -> Card:
-    row, profile = hit.offering, hit.profile
-    name = row.tutor.full_name
-    return Card(
-        url=f"/o/{row.slug}",
-        title=row.title,
-        summary=row.summary,
-        kind=str(KIND_NAMES[row.kind]),
-        level=str(LEVEL_NAMES[row.level]),
-        language=language_name(row.language),
-        subject=row.subject.name if row.subject else None,
-        price=price_words(hit.lowest, hit.highest),
-        image_url=small_path_of(row.image_key),
-        tutor_name=name,
-        tutor_initial=name[:1].upper(),
-        tutor_headline=profile.headline if profile else None,
-        tutor_url=f"/tutors/{profile.slug}" if profile else None,
-        tutor_image_url=small_path_of(profile.image_key) if profile else None,
-    )
-
-
-def price_words(lowest: Money, highest: Money) -> str:
-    """What a card says: “Free”, “€50.00” or “from €50.00”."""
-    words = lowest.format(get_locale()) if lowest.minor else _("Free")
-    return words if lowest == highest else _("from %(price)s", price=words)
-
-
-# -- Facets ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A value of a facet as a link: to narrow the search to it, or, where it is chosen, to take it away."""
-
-    label: str
-    count: int
-    url: str
-    is_chosen: bool
-
-
-def _facets(found: Found) -> list[tuple[str, Sequence[Choice]]]:
-    """(heading, choices) of each facet that has something to choose."""
-    headings = {
-        "subject": _("Subjects"),
-        "kind": _("Kind"),
-        "level": _("Level"),
-        "language": _("Taught in"),
-        "tutor": _("Tutors"),
+def _tutor_meta(profile: TutorProfile, rating: Rating) -> Meta:
+    name = profile.person.full_name
+    words = profile.headline or profile.bio or _("Lessons with %(name)s", name=name)
+    image = path_of(profile.image_key)
+    person: Data = {
+        "@type": "Person",
+        "name": name,
+        "url": absolute(f"/tutors/{profile.slug}"),
+        "worksFor": organization(),
+        **({"description": profile.headline} if profile.headline else {}),
+        **({"image": absolute(image)} if image else {}),
     }
-    return [
-        (heading, [_choice(found.args, name, facet) for facet in found.facets[name]])
-        for name, heading in headings.items()
-        if found.facets[name]
-    ]
+    data = [person] if not rating.count else [_rated(person, rating)]
+    return describe(f"/tutors/{profile.slug}", f"{name}: {words}", image=image, kind="profile", data=data)
 
 
-def _choice(args: SearchArgs, name: str, facet: Facet) -> Choice:
-    is_chosen = getattr(args, name) == facet.value
-    url = _link(**{name: None if is_chosen else facet.value, "page": None})
-    return Choice(_label(name, facet), facet.count, url, is_chosen)
-
-
-def _label(name: str, facet: Facet) -> str:
-    names: Mapping[str, Any] = {"kind": KIND_NAMES, "level": LEVEL_NAMES}
-    if name in names:
-        return str(names[name][facet.value])
-    return language_name(facet.value) if name == "language" else facet.label or facet.value
-
-
-def _chosen(found: Found) -> list[tuple[str, str]]:
-    """(label, address without it) of what the search is narrowed to, also where nothing is found by it."""
-    rows = []
-    for name in FACETS:
-        value = getattr(found.args, name)
-        if value is not None:
-            known = (facet for facet in found.facets[name] if facet.value == value)
-            rows.append(
-                (_label(name, next(known, Facet(value, None, 0))), _link(**{name: None, "page": None}))
-            )
-    return rows
-
-
-def _sorts() -> list[tuple[str, str]]:
-    return [
-        ("newest", _("Newest first")),
-        ("price", _("Lowest price first")),
-        ("-price", _("Highest price first")),
-        ("title", _("By title")),
-    ]
-
-
-def _typed_price(name: str, errors: dict[str, str]) -> int | None:
-    """A price as a person typed it; one that is none is said, and then not looked for."""
-    text = request.args.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        return policies.parse_price(text, currency=site().currency or "", locale=get_locale()).minor
-    except Invalid as error:
-        errors[name] = str(error)
-        return None
-
-
-def _link(**changes: Any) -> str:
-    """This search with some of it changed; None takes a part away. What we don't know is not carried on."""
-    names = ("q", *FACETS, "price_from", "price_to", "sort", "page")
-    asked = {name: request.args.get(name) for name in names}
-    return search_url(**{**asked, **changes})
-
-
-def search_url(**args: Any) -> str:
-    if args.get("page") == 1:
-        args["page"] = None
-    query = urlencode({name: value for name, value in args.items() if value not in (None, "")})
-    return f"/search?{query}" if query else "/search"
+def _rated(person: Data, rating: Rating) -> Data:
+    """A person can't be rated by schema.org, what they do can."""
+    return {
+        "@type": "Service",
+        "name": _("Lessons with %(name)s", name=person["name"]),
+        "provider": person,
+        **rating_data(rating.count, rating.average),
+    }

@@ -24,9 +24,31 @@ from app.domains.catalog.models import (
     TutorProfile,
     Variant,
 )
-from app.domains.catalog.queries.storefront import Facet, Found, Hit, SearchArgs, search
+from app.domains.catalog.queries.storefront import (
+    Facet,
+    Found,
+    Hit,
+    SearchArgs,
+    TutorSeen,
+    addresses,
+    is_shown,
+    search,
+    teaches_still,
+    tutors,
+)
 
-__all__ = ["Facet", "Found", "Hit", "SearchArgs", "search"]  # beside what is defined here
+__all__ = [  # beside what is defined here
+    "Facet",
+    "Found",
+    "Hit",
+    "SearchArgs",
+    "TutorSeen",
+    "addresses",
+    "is_shown",
+    "search",
+    "teaches_still",
+    "tutors",
+]
 
 Row = TypeVar("Row")
 
@@ -53,6 +75,11 @@ def published(slug: str) -> Offering:
 def offering(offering_id: int, *, lock: bool = False) -> Offering:
     """Raises NotFound; with `lock` the row as it is now, whoever locks it too waits."""
     return _row(Offering, offering_id, lock)
+
+
+def offering_by_slug(slug: str) -> Offering:
+    """Whatever became of it: its address stays its own. Raises NotFound."""
+    return _one(select(Offering).where(Offering.slug == _address(slug)))
 
 
 def offering_of(tutor_id: int, offering_id: int) -> Offering:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import contains_eager, raiseload
 
 from app.core.db import db
 from app.core.money import Money
-from app.domains.accounts.models import Person
+from app.domains.accounts.models import ACTIVE, ENDED, TUTOR, Membership, Person
 from app.domains.catalog.models import PUBLISHED, Offering, Subject, TutorProfile, Variant
+from app.domains.catalog.policies.reviews import PRIOR_COUNT, PRIOR_SUM, Rating
 
 PAGE = 24
 MOST_WORDS = 8
-SORTS = ("newest", "price", "-price", "title")
+SORTS = ("newest", "rating", "price", "-price", "title")
 FACETS = ("subject", "level", "kind", "language", "tutor")
 
 
@@ -48,6 +50,18 @@ class Hit:
     profile: TutorProfile | None
     lowest: Money
     highest: Money
+
+
+@dataclass(frozen=True)
+class TutorSeen:
+    """Somebody who teaches here as a card shows them: with how much they offer, and the subjects of it."""
+
+    person_id: int
+    name: str
+    profile: TutorProfile
+    rating: Rating
+    offerings: int
+    subjects: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -125,22 +139,42 @@ def _page(args: SearchArgs) -> Select[Any]:
 
 
 def _order(args: SearchArgs) -> list[Any]:
-    keys: dict[str, Any] = {
-        "newest": Offering.published_at.desc(),
-        "price": _PRICES.c.lowest.asc(),
-        "-price": _PRICES.c.lowest.desc(),
-        "title": func.lower(Offering.title).asc(),
+    newest = Offering.published_at.desc()
+    keys: dict[str, list[Any]] = {
+        "newest": [newest],
+        "rating": [*best_rated(Offering.rating_count, Offering.rating_sum), newest],
+        "price": [_PRICES.c.lowest.asc()],
+        "-price": [_PRICES.c.lowest.desc()],
+        "title": [func.lower(Offering.title).asc()],
     }
-    found = [keys[args.sort], Offering.id.desc()]
+    found = [*keys[args.sort], Offering.id.desc()]
     if args.text and args.sort == "newest":
         # Whose title says it is meant more than whose description does.
         found.insert(0, Offering.title.icontains(args.text, autoescape=True).desc())
     return found
 
 
+def best_rated(count: Any, total: Any) -> tuple[Any, Any]:
+    """Whose reviews are best, so that many good ones weigh more than one; what has none comes last."""
+    return (count > 0).desc(), ((total + PRIOR_SUM) * 1.0 / (count + PRIOR_COUNT)).desc()
+
+
+def teaches_still() -> ColumnElement[bool]:
+    """Of an offering: whoever left is not booked any more, so nothing of theirs is shown."""
+    taught = select(Membership.id).where(
+        Membership.person_id == Offering.tutor_id,
+        Membership.tenant_id == Offering.tenant_id,
+        Membership.role_key == TUTOR,
+    )
+    taught = taught.correlate(Offering)
+    return or_(
+        ~taught.where(Membership.status == ENDED).exists(), taught.where(Membership.status == ACTIVE).exists()
+    )
+
+
 def _common(args: SearchArgs) -> list[ColumnElement[bool]]:
     """What holds for the page and for every count."""
-    found: list[ColumnElement[bool]] = [Offering.status == PUBLISHED, _is_sold(args)]
+    found: list[ColumnElement[bool]] = [Offering.status == PUBLISHED, _is_sold(args), teaches_still()]
     columns = (Offering.title, Offering.summary, Offering.description, Subject.name, Person.full_name)
     for word in args.text.split()[:MOST_WORDS]:
         found.append(or_(*(column.icontains(word, autoescape=True) for column in columns)))
@@ -224,3 +258,69 @@ def _read(rows: Sequence[Any]) -> tuple[int, dict[str, list[Facet]]]:
             label = {"subject": row.name, "tutor": row.full_name}.get(FACETS[at])
             facets[FACETS[at]].append(Facet(value, label, count))
     return total, facets
+
+
+def tutors(limit: int, *, offset: int = 0) -> list[TutorSeen]:
+    """Who offers something that can be booked, the best rated first. One statement."""
+    count, total = func.sum(Offering.rating_count), func.sum(Offering.rating_sum)
+    rows = db.session.execute(
+        select(
+            Person.id,
+            Person.full_name,
+            TutorProfile,
+            count,
+            total,
+            func.count(),
+            func.array_agg(aggregate_order_by(Subject.name, Subject.position, Subject.name)),
+        )
+        .select_from(Offering)
+        .join(Person, and_(Person.id == Offering.tutor_id, Person.tenant_id == Offering.tenant_id))
+        .join(
+            TutorProfile,
+            and_(TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id),
+        )
+        .outerjoin(Subject, and_(Subject.id == Offering.subject_id, Subject.tenant_id == Offering.tenant_id))
+        .where(*_common(SearchArgs()))
+        .group_by(Person.id, Person.full_name, TutorProfile.id)
+        .order_by(*best_rated(count, total), func.count().desc(), Person.full_name, Person.id)
+        .offset(offset)
+        .limit(limit)
+        .options(raiseload("*"))
+    )
+    return [
+        TutorSeen(
+            person_id,
+            name,
+            profile,
+            Rating(int(rated), int(stars)),
+            number,
+            list(dict.fromkeys(filter(None, subjects))),
+        )
+        for person_id, name, profile, rated, stars, number, subjects in rows
+    ]
+
+
+def is_shown(tutor_id: int) -> bool:
+    """Whether visitors find anything of theirs to book."""
+    query = select(Offering.id).where(
+        Offering.tutor_id == tutor_id,
+        Offering.status == PUBLISHED,
+        _is_sold(SearchArgs()),
+        teaches_still(),
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def addresses(limit: int) -> list[tuple[str, str, Any, Any]]:
+    """(an offering's address, its tutor's, when each changed last) of all that is shown, the newest first."""
+    rows = db.session.execute(
+        select(Offering.slug, TutorProfile.slug, Offering.changed_at, TutorProfile.changed_at)
+        .outerjoin(
+            TutorProfile,
+            and_(TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id),
+        )
+        .where(Offering.status == PUBLISHED, _is_sold(SearchArgs()), teaches_still())
+        .order_by(Offering.published_at.desc(), Offering.id.desc())
+        .limit(limit)
+    )
+    return [(offering, tutor, at, tutor_at) for offering, tutor, at, tutor_at in rows]

@@ -193,6 +193,7 @@ class Offering(TenantOwned, Timestamped, Model):
         ARCHIVED: frozenset(),
     }
     STATUS_NAMES: ClassVar[dict[str, Any]] = OFFERING_STATUS
+    QUIET: ClassVar[frozenset[str]] = frozenset({"rating_count", "rating_sum"})
 
     tutor_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(12))
@@ -210,6 +211,9 @@ class Offering(TenantOwned, Timestamped, Model):
     image_key: Mapped[str | None] = mapped_column(String(200))
     published_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(Integer, default=0)
+    # Of its visible reviews, kept by `service.reviews`: searches sort by it.
+    rating_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    rating_sum: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
     tutor: Mapped[Person] = to_one(lambda: Person, lambda: Offering.tutor_id)
     subject: Mapped[Subject | None] = to_one(lambda: Subject, lambda: Offering.subject_id)
@@ -236,6 +240,9 @@ class Offering(TenantOwned, Timestamped, Model):
             CheckConstraint("length(description) <= 20000", name="description"),
             CheckConstraint("capacity BETWEEN 1 AND 500", name="capacity"),
             CheckConstraint("kind = 'group' OR kind = 'recorded' OR capacity = 1", name="capacity_of_kind"),
+            CheckConstraint(
+                "rating_count >= 0 AND rating_sum BETWEEN rating_count AND 5 * rating_count", name="rating"
+            ),
             Index("ix_offering_tenant_id_status_published_at", "tenant_id", "status", "published_at"),
             Index("ix_offering_tenant_id_tutor_id", "tenant_id", "tutor_id"),
             Index("ix_offering_tenant_id_subject_id", "tenant_id", "subject_id"),

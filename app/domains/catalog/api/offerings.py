@@ -8,7 +8,6 @@ from flask import Blueprint, jsonify, request
 
 from app.core.ids import MAX_ID, row_id
 from app.core.money import Money
-from app.core.rights import TENANT
 from app.core.web.describing import (
     ADDRESS,
     TEXT,
@@ -30,15 +29,13 @@ from app.domains.catalog import policies, queries
 from app.domains.catalog.forms.search import MOST_PAGE, MOST_SIZE, BadSearch, read
 from app.domains.catalog.models import KINDS, LEVELS, Offering, Subject, TutorProfile
 from app.domains.catalog.policies.pictures import path_of
+from app.domains.catalog.policies.reviews import Rating
 from app.domains.catalog.queries.storefront import FACETS, PAGE, SORTS, Hit
-
-bp = Blueprint("catalog_api", __name__)
 
 BASE = "/api/v1/catalog/offerings"
 ARGUMENTS = frozenset({"q", *FACETS, "price_from", "price_to", "sort", "page", "size"})
 
 
-@bp.get(BASE)
 def offerings() -> Any:
     """A page of what is published: `q`, `subject`, `level`, `kind`, `language`, `tutor`, `price_from` and
     `price_to` (minor units), `sort`, `page`, `size`; 400 for any other argument or value."""
@@ -61,7 +58,6 @@ def offerings() -> Any:
     )
 
 
-@bp.get(f"{BASE}/<slug>")
 def offering(slug: str) -> Any:
     """One published offering with its prices and terms: 200 or 404."""
     on_tenant()
@@ -118,7 +114,14 @@ def _offering(row: Offering, profile: TutorProfile | None) -> Json:
             "headline": profile.headline if profile else None,
         },
         "image": f"{site().url}{path_of(row.image_key)}" if row.image_key else None,
+        "rating": rating(row),
     }
+
+
+def rating(row: Offering) -> Json | None:
+    """Of all its reviews; null where there are none yet."""
+    found = Rating(row.rating_count, row.rating_sum)
+    return {"average": found.average, "count": found.count} if found.count else None
 
 
 def _subject(subject: Subject | None) -> Json | None:
@@ -129,9 +132,12 @@ def _money(amount: Money) -> Json:
     return {"minor": amount.minor, "currency": amount.currency}
 
 
-# -- As OpenAPI describes it -------------------------------------------------------------------------------
+def add_to(bp: Blueprint) -> None:
+    bp.add_url_rule(BASE, view_func=offerings)
+    bp.add_url_rule(f"{BASE}/<slug>", view_func=offering)
 
-SURFACES = frozenset({TENANT})
+
+# -- As OpenAPI describes it -------------------------------------------------------------------------------
 
 _MONEY = record({"minor": {**WHOLE, "description": "Whole minor units."}, "currency": TEXT})
 _SHORT: Json = {
@@ -145,6 +151,7 @@ _SHORT: Json = {
     "subject": or_null(record({"slug": TEXT, "name": TEXT})),
     "tutor": record({"slug": or_null(TEXT), "name": TEXT, "headline": or_null(TEXT)}),
     "image": or_null(ADDRESS),
+    "rating": or_null(record({"average": {"type": "number"}, "count": WHOLE})),
 }
 _VARIANT = record({"id": WHOLE, "name": TEXT, "duration_minutes": WHOLE, "price": _MONEY})
 _TERMS = record(
