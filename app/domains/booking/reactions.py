@@ -1,15 +1,24 @@
-"""What booking does about payments, in the transaction that says so."""
+"""What booking does about payments, in the transaction that says so; and it tells the catalogue who came."""
 
 from __future__ import annotations
 
 from flask_babel import gettext as _
 
 from app.domains.booking import queries, service
-from app.domains.booking.models import HELD
+from app.domains.booking.events import SeatMarked
+from app.domains.booking.models import ATTENDED, HELD, Seat
 from app.domains.booking.service.seats import KIND
+from app.domains.catalog import service as catalog
 from app.domains.earnings import service as earnings
 from app.domains.payments import queries as payments
-from app.domains.payments.events import DisputeClosed, DisputeOpened, OrderExpired, OrderPaid
+from app.domains.payments.events import (
+    DisputeClosed,
+    DisputeOpened,
+    OrderExpired,
+    OrderPaid,
+    RefundFailed,
+    RefundRequested,
+)
 
 
 def on_order_paid(event: OrderPaid) -> None:
@@ -47,6 +56,36 @@ def on_dispute_closed(event: DisputeClosed) -> None:
         earnings.unhold(seat_id)
         if event.won:
             service.refund_called_off(queries.seat(seat_id))
+
+
+def on_seat_marked(event: SeatMarked) -> None:
+    """Who came may say how it was; who did not after all, may not any more."""
+    if event.attended:
+        _note_participation(queries.seat(event.seat_id))
+    else:
+        catalog.take_back_participation(event.seat_id)
+
+
+def on_refund_changed(event: RefundRequested | RefundFailed) -> None:
+    """A price that goes back as a whole takes the right to review with it, until that fails."""
+    for seat in queries.seats_of_line(payments.refund(event.refund_id).line_id):
+        if seat.status == ATTENDED:
+            _note_participation(queries.seat(seat.id))
+
+
+def _note_participation(seat: Seat) -> None:
+    assert seat.line_id is not None, "who came had paid"
+    assert seat.student_id is not None
+    line = payments.line(seat.line_id)
+    if line.gross_minor and line.refunded_minor >= line.gross_minor:
+        catalog.take_back_participation(seat.id)
+        return
+    catalog.note_participation(
+        source_id=seat.id,
+        offering_id=seat.lesson.offering_id,
+        student_id=seat.student_id,
+        happened_at=seat.lesson.starts_at,
+    )
 
 
 def _sold_in(dispute_id: int) -> list[int]:

@@ -41,10 +41,12 @@ def _weekday(value: int, _row: Any) -> Cell:
     return Cell("text", weekday_names()[value])
 
 
+def _time_text(value: int) -> str:
+    return "24:00" if value == 1440 else clock_text(value)
+
+
 def _time(value: int | None, _row: Any) -> Cell:
-    if value is None:
-        return Cell("text", "–")
-    return Cell("text", "24:00" if value == 1440 else clock_text(value))
+    return Cell("text", "–" if value is None else _time_text(value))
 
 
 def _day(value: Any, _row: Any) -> Cell:
@@ -55,7 +57,7 @@ class ScheduleEntry(AdminEntry):
     model = AvailabilitySchedule
     label, plural = _l("Tutor's hours"), _l("Tutors' hours")
     lead = _l("How each tutor can be booked: time zone, breaks, notice and how far ahead.")
-    category, icon = TEACHING, "clock"
+    category, icon, rank = TEACHING, "clock", 30
     columns = ("tutor", "timezone", "notice_minutes", "horizon_days")
     details = ("tutor", *TERMS, "changed_at")
     form = ("tutor", *TERMS)
@@ -78,8 +80,13 @@ class ScheduleEntry(AdminEntry):
     )
     examples = {"timezone": "Europe/Berlin", "step_minutes": "30"}
     related = (
-        Related("availability-rules", "schedule_id", _l("Every week")),
-        Related("availability-overrides", "schedule_id", _l("Dates that differ")),
+        Related("availability-rules", "schedule_id", _l("Every week"), invites=lambda _row: True),
+        Related("availability-overrides", "schedule_id", _l("Dates that differ"), invites=lambda _row: True),
+    )
+    listed_on = (Related("people", "tutor_id", _l("Hours"), ("timezone", "changed_at")),)
+    sections = (
+        (_l("How far ahead"), ("notice_minutes", "horizon_days", "step_minutes")),
+        (_l("Breaks"), ("buffer_before_minutes", "buffer_after_minutes")),
     )
     can_delete = False
     add_label = _l("Set up a tutor's hours")
@@ -129,7 +136,7 @@ class RuleEntry(AdminEntry):
         ),
     }
     can_edit = can_import = False
-    in_menu = False
+    rare = True
     add_label = _l("Add hours")
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> AvailabilityRule:
@@ -141,6 +148,11 @@ class RuleEntry(AdminEntry):
             row
             for row in queries.rules_of(schedule.id)
             if row.weekday == new.weekday and row.starts_minute <= new.starts_minute < row.ends_minute
+        )
+
+    def title_of(self, row: AvailabilityRule) -> str:
+        return (
+            f"{weekday_names()[row.weekday]}, {_time_text(row.starts_minute)}–{_time_text(row.ends_minute)}"
         )
 
     def delete(self, row: AvailabilityRule, by: Viewer) -> None:
@@ -185,7 +197,7 @@ class OverrideEntry(AdminEntry):
         "ends_minute": lambda e: _free_time(e, "ends_minute"),
     }
     can_edit = can_import = False
-    in_menu = False
+    rare = True
     add_label = _l("Add a date")
 
     def create(self, data: Mapping[str, Any], by: Viewer) -> AvailabilityOverride:
@@ -196,6 +208,9 @@ class OverrideEntry(AdminEntry):
         rows = service.set_override(schedule, on_date=day, stretches=[*kept, *added], remark=data.get("note"))
         db.session.flush()
         return rows[-1]
+
+    def title_of(self, row: AvailabilityOverride) -> str:
+        return str(format_date(row.on_date, "full"))
 
     def delete(self, row: AvailabilityOverride, by: Viewer) -> None:
         """Without its last hours the week counts again on that date."""

@@ -17,7 +17,7 @@ from app.core.moments import moment
 from app.core.money import Money
 from app.core.viewer import Viewer
 from app.core.web.categories import TEACHING
-from app.core.web.cells import NOTHING
+from app.core.web.cells import NOTHING, money_cell
 from app.core.web.entry import Action, AdminEntry, Category, Related
 from app.core.web.forms import Form, strip
 from app.core.web.pages import Cell
@@ -59,7 +59,7 @@ def _words(amount: Money) -> str:
 
 
 def _money(minor: int, row: Any) -> Cell:
-    return Cell("money", _words(Money(minor, row.currency)))
+    return money_cell(Money(minor, row.currency))
 
 
 def _call_off(row: Lesson, data: Mapping[str, Any], by: Viewer) -> str:
@@ -87,7 +87,14 @@ def _refund_now(_value: Any, row: Seat) -> Cell:
     if row.status != BOOKED:
         return NOTHING
     due = policies.refund_due(row, row.lesson.starts_at, clock.now())
-    return Cell("money", _words(due.amount))
+    return money_cell(due.amount)
+
+
+def _lesson(value: Lesson | None, row: Seat | Occupation) -> Cell:
+    """By its time: its code says nothing to anybody."""
+    if value is None:
+        return NOTHING
+    return Cell("link", moment(value.starts_at), url=f"/admin/all-lessons/{row.lesson_id}")
 
 
 def _policy(value: Mapping[str, Any], _row: Seat) -> Cell:
@@ -111,7 +118,8 @@ class LessonEntry(Kept):
     slug = "all-lessons"  # the API's /lessons are the caller's own
     label, plural = _l("Lesson"), _l("Lessons")
     lead = _l("What is taught when, by whom, and how many are in it.")
-    icon = "calendar"
+    icon, rank = "calendar", 10
+    menu_label = _l("All lessons")
     columns = ("starts_at", "offering", "tutor", "taken", "status")
     details = (
         "offering",
@@ -129,6 +137,7 @@ class LessonEntry(Kept):
     )
     api_columns = (*details, "capacity", "sequence")
     search = ("code", "offering.title", "tutor.full_name")
+    found_by = ("=code", "offering.title", "tutor.full_name")
     filters = ("status", "starts_at", "tutor_id", "offering_id")
     order = ("starts_at", "desc")
     choices = {"status": tuple(models.LESSON_STATUS.items())}
@@ -158,18 +167,28 @@ class LessonEntry(Kept):
         ),
     )
     related = (
-        Related("seats", "lesson_id", _l("Who is in it")),
-        Related("occupations", "lesson_id", _l("Whose time it takes")),
+        Related("seats", "lesson_id", _l("Who is in it"), ("student", "payer", "price_minor", "status")),
+        Related("seat-moves", "seat.lesson_id", _l("Moved from another time")),
+        Related("occupations", "lesson_id", _l("Whose time it takes"), told=False),
     )
+    listed_on = (
+        Related("people", "tutor_id", _l("Lessons they teach"), told=False),
+        Related("offerings", "offering_id", _l("Lessons"), told=False),
+    )
+    sections = ((_l("When and where"), ("starts_at", "ends_at", "timezone", "place")),)
+    deeds = {"created": _l("reserved the time"), SCHEDULED: _l("confirmed the lesson")}
     empty_title = _l("No lessons yet")
     empty_text = _l("The first booking, or a group class's first date, stands here.")
+
+    def title_of(self, row: Lesson) -> str:
+        return _("%(title)s, %(time)s", title=row.offering, time=moment(row.starts_at))
 
 
 class SeatEntry(Kept):
     model = Seat
     label, plural = _l("Booking"), _l("Bookings")
     lead = _l("Places in lessons: held, booked, and what became of them.")
-    icon = "school"
+    icon, rank = "school", 20
     columns = ("lesson.starts_at", "student", "payer", "price_minor", "status")
     details = (
         "lesson",
@@ -192,7 +211,7 @@ class SeatEntry(Kept):
     # Not its code: whoever has a hold's code can go on with it.
     api_columns = (*(name for name in details if name != "refund_now"), "currency", "renewals")
     search = ("student.full_name", "payer.full_name")
-    filters = ("status", "student_id", "payer_id", "lesson_id", "booked_at")
+    filters = ("status", "student_id", "payer_id", "lesson_id", "booked_at", "marked_at", "cancelled_at")
     choices = {"status": tuple(models.SEAT_STATUS.items())}
     labels = {
         "lesson.starts_at": _l("Lesson begins"),
@@ -215,6 +234,7 @@ class SeatEntry(Kept):
         "cancel_reason": _l("Cancelled because"),
     }
     formats = {
+        "lesson": _lesson,
         "price_minor": _money,
         "refund_minor": _money,
         "refund_now": _refund_now,
@@ -247,8 +267,22 @@ class SeatEntry(Kept):
         ),
     )
     related = (Related("seat-moves", "seat_id", _l("Moved")),)
+    listed_on = (
+        Related("people", "student_id", _l("Bookings")),
+        Related("order-lines", "line_id", _l("What was booked with it")),
+    )
+    sections = (
+        (_l("Money"), ("price_minor", "refund_now", "refund_minor", "policy")),
+        (_l("What became of it"), ("expires_at", "booked_at", "moves", "marked_at")),
+        (_l("Cancelled"), ("cancelled_at", "cancelled_by", "cancel_reason")),
+    )
+    deeds = {"created": _l("reserved the place")}
     empty_title = _l("No bookings yet")
     empty_text = _l("Whoever chooses a time on the storefront holds it, and then books it.")
+
+    def title_of(self, row: Seat) -> str:
+        who = row.student or row.payer or _("Not known yet")
+        return _("%(title)s, %(time)s", title=who, time=moment(row.lesson.starts_at))
 
 
 class SeatMoveEntry(Kept):
@@ -268,13 +302,17 @@ class SeatMoveEntry(Kept):
         "moved_by": _l("By"),
     }
     formats = {"seat_id": lambda value, _row: Cell("link", str(value), url=f"/admin/seats/{value}")}
-    in_menu = False
+    rare = True
     empty_title = _l("Nothing was moved yet")
 
+    def title_of(self, row: SeatMove) -> str:
+        start, end = moment(row.from_starts_at), moment(row.to_starts_at)
+        return _("%(start)s to %(end)s", start=start, end=end)
 
-def _during(value: Any, _row: Occupation) -> Cell:
-    starts, ends = value.lower.astimezone(dt.UTC), value.upper.astimezone(dt.UTC)
-    return Cell("text", _("%(start)s to %(end)s", start=moment(starts), end=moment(ends)))
+
+def _when(during: Any) -> str:
+    starts, ends = during.lower.astimezone(dt.UTC), during.upper.astimezone(dt.UTC)
+    return str(_("%(start)s to %(end)s", start=moment(starts), end=moment(ends)))
 
 
 class OccupationEntry(Kept):
@@ -296,8 +334,12 @@ class OccupationEntry(Kept):
         "expires_at": _l("Held until"),
     }
     formats = {
-        "during": _during,
+        "during": lambda value, _row: Cell("text", _when(value)),
+        "lesson": _lesson,
         "resource_id": lambda value, _row: Cell("link", str(value), url=f"/admin/people/{value}"),
     }
-    in_menu = False
+    rare = True
     empty_title = _l("Everybody is free")
+
+    def title_of(self, row: Occupation) -> str:
+        return _when(row.during)

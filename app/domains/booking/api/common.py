@@ -8,12 +8,11 @@ from typing import Any
 
 from flask import request
 from flask_babel import lazy_gettext as _l
-from werkzeug.exceptions import BadRequest
 
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.core.viewer import Viewer
-from app.core.web.api_view import MAX_BODY, BadBody, TooLarge, UnknownMember
+from app.core.web.api_body import body
 from app.core.web.viewing import on_tenant, signed_in
 from app.domains.accounts import queries as accounts
 from app.domains.accounts.models import TUTOR, Person
@@ -21,6 +20,8 @@ from app.domains.booking import queries
 from app.domains.booking.errors import NoSeatLeft
 from app.domains.booking.forms import LESSON_CODE, SEAT_CODE, moment
 from app.domains.booking.models import ATTENDED, BOOKED, CANCELLED, MISSED, Lesson, Seat
+
+__all__ = ["body"]  # beside what is defined here
 
 Json = dict[str, Any]
 THEIRS = frozenset({BOOKED, ATTENDED, MISSED, CANCELLED})
@@ -104,35 +105,6 @@ def own_lesson(code: str, tutor_id: int) -> Lesson:
 
 
 # -- What is asked -----------------------------------------------------------------------------------------
-
-
-def body(kinds: Mapping[str, type | tuple[type, ...]], *, optional: bool = False) -> Json:
-    """The JSON object that was sent. Raises TooLarge, BadBody, UnknownMember, Invalid."""
-    if (request.content_length or 0) > MAX_BODY:
-        raise TooLarge
-    if optional and not request.get_data():
-        return {}
-    try:
-        found = request.get_json()
-    except (BadRequest, RecursionError, UnicodeDecodeError):
-        raise BadBody from None
-    if not isinstance(found, dict):
-        raise BadBody
-    for name, value in found.items():
-        if name not in kinds:
-            raise UnknownMember(field=name)
-        if isinstance(value, bool) and kinds[name] is not bool:
-            raise Invalid(field=name)
-        if value is not None and not isinstance(value, kinds[name]):
-            raise Invalid(field=name)
-        if isinstance(value, str) and not _is_storable(value):
-            raise Invalid(field=name)
-    return found
-
-
-def _is_storable(text: str) -> bool:
-    """JSON can spell NUL and halves of surrogate pairs; UTF-8 and PostgreSQL know neither."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def time_in(values: Mapping[str, Any], name: str) -> dt.datetime:

@@ -32,6 +32,8 @@ HORIZONS = (7, 14, 30, 60, 90, 180, 365)
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)(?::00)?", re.ASCII)
 NEEDED = _l("Please fill this in.")
 
+_SPAN = re.compile(r"\d{1,4}-\d{1,4}", re.ASCII)
+
 Pairs = Sequence[tuple[Field, Field]]
 
 
@@ -236,6 +238,28 @@ class OverrideForm(Form):
 
     def stretches(self) -> list[tuple[int, int]]:
         return [] if self.is_off.data else stretches_of(self.pairs)
+
+
+class RestoreForm(Form):
+    """A date that was removed, as its page wrote it down."""
+
+    on_date = DateField("", [InputRequired()])
+    spans = StringField("", [Length(max=400)])
+    remark = StringField("", [Length(max=120)], filters=[strip])
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        return super().validate(extra_validators) and all(_SPAN.fullmatch(part) for part in self._parts())
+
+    def _parts(self) -> list[str]:
+        return self.spans.data.split(",") if self.spans.data else []
+
+    @property
+    def day(self) -> dt.date:
+        return self.on_date.data or dt.date.min
+
+    def stretches(self) -> list[tuple[int, int]]:
+        pairs = (part.split("-") for part in self._parts())
+        return [(int(starts), int(ends)) for starts, ends in pairs]
 
 
 class SessionForm(Form):

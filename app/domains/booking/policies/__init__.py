@@ -15,6 +15,7 @@ from app.domains.booking.policies.availability import (
     why_out_of_sight,
     with_buffers,
 )
+from app.domains.booking.policies.explaining import Reason, Taken, why_not_free
 from app.domains.booking.policies.refunds import (
     COUNTS_FROM,
     HOLD_LIFE,
@@ -41,8 +42,10 @@ __all__ = [
     "MARKING_OPEN",
     "MAX_HOLDS",
     "Interval",
+    "Reason",
     "Refundable",
     "Slot",
+    "Taken",
     "counts_from",
     "expand_availability",
     "first_free",
@@ -61,6 +64,7 @@ __all__ = [
     "refund_start",
     "why_not",
     "why_not_cancelled",
+    "why_not_free",
     "why_not_moved",
     "why_out_of_sight",
     "with_buffers",

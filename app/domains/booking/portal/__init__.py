@@ -1,13 +1,14 @@
 """Pages of booking: from an offering's free times to the lesson, for those who learn and those who teach."""
 
 from app.domains.booking.portal import (
+    agenda,
     availability,
     checkout,
     learn,
     moving,
     offering,
     sessions,
-    teach,
+    teach_home,
 )
 
 BLUEPRINTS = (
@@ -15,7 +16,8 @@ BLUEPRINTS = (
     checkout.bp,
     learn.bp,
     moving.bp,
-    teach.bp,
+    teach_home.bp,
     availability.bp,
+    agenda.bp,
     sessions.bp,
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -18,19 +18,23 @@ from app.core.web.csrf import keeps_text
 from app.core.web.viewing import login_required
 from app.domains.accounts import queries as accounts
 from app.domains.booking import policies, queries, service
+from app.domains.booking.forms.explaining import ExplainForm
 from app.domains.booking.forms.hours import (
     OverrideForm,
     Pairs,
+    RestoreForm,
     TermsForm,
     week_form,
     weekday_names,
 )
 from app.domains.booking.models import AvailabilityOverride, AvailabilitySchedule
-from app.domains.booking.portal import access, times
+from app.domains.booking.portal import access, explaining, times
+from app.domains.booking.queries import pages
 
 bp = Blueprint("hours", __name__, template_folder="../templates")
 
 PREVIEW_DAYS, PREVIEW_MINUTES = 7, 60
+_REMOVED = "removed_date"  # in the session, until the next page
 FARTHEST = dt.timedelta(days=2 * 366)  # dates that differ
 
 
@@ -41,6 +45,14 @@ class OverrideRow:
     hours: str
     remark: str
     is_off: bool
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A date that differed until just now, with what brings it back."""
+
+    day: str
+    fields: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -125,11 +137,49 @@ def remove_date() -> Any:
         raise NotFound from None
     if schedule is None:
         raise NotFound
+    rows = [row for row in schedule.overrides if row.on_date == day]
     with transaction():
         service.remove_override(schedule, on_date=day)
+    if rows:
+        session[_REMOVED] = _kept(day, rows)
     words = times.day_words(day, today=clock.today(schedule.timezone))
     flash(_("Your weekly hours count again on %(day)s.", day=words), "success")
     return redirect(url_for("hours.show", _anchor="dates"))
+
+
+@bp.post("/teach/availability/dates/restore")
+@login_required
+def restore_date() -> Any:
+    """A removed date as it was, unless it has been set anew meanwhile."""
+    _who, person_id = access.tutor()
+    schedule = queries.schedule_of(person_id)
+    form = RestoreForm()
+    if schedule is None or not form.validate():
+        raise NotFound
+    today = clock.today(schedule.timezone)
+    if form.day < today or any(row.on_date == form.day for row in schedule.overrides):
+        flash(_("This date has changed meanwhile, so it stays as it is."), "warning")
+        return redirect(url_for("hours.show", _anchor="dates"))
+    with transaction():
+        service.set_override(schedule, on_date=form.day, stretches=form.stretches(), remark=form.remark.data)
+    flash(_("%(day)s is as it was.", day=times.day_words(form.day, today=today)), "success")
+    return redirect(url_for("hours.show", _anchor="dates"))
+
+
+def _kept(day: dt.date, rows: Sequence[AvailabilityOverride]) -> list[tuple[str, str]]:
+    """What the form sends that undoes it."""
+    spans = [f"{row.starts_minute}-{row.ends_minute}" for row in rows if row.starts_minute is not None]
+    remark = next((row.note for row in rows if row.note), "")
+    return [("on_date", day.isoformat()), ("spans", ",".join(spans)), ("remark", remark)]
+
+
+def _removed() -> Removed | None:
+    """Once, on the page after it."""
+    fields = session.pop(_REMOVED, None)
+    if not fields:
+        return None
+    day = dt.date.fromisoformat(fields[0][1])
+    return Removed(times.day_words(day), [(name, value) for name, value in fields])
 
 
 # -- The page ----------------------------------------------------------------------------------------------
@@ -140,6 +190,9 @@ def _page(*, week: TermsForm | None = None, override: OverrideForm | None = None
     schedule = queries.schedule_of(person_id)
     form = week or week_form(schedule, timezone=times.viewer_zone())
     zone = schedule.timezone if schedule else times.viewer_zone()
+    variants = pages.slot_variants_of(person_id) if schedule else ()
+    question = ExplainForm(request.args, variants)
+    is_asked = schedule is not None and question.is_asked and question.validate()
     page = render_template(
         "booking/availability.html",
         form=form,
@@ -149,6 +202,9 @@ def _page(*, week: TermsForm | None = None, override: OverrideForm | None = None
         preview=_preview(schedule, person_id) if schedule else (),
         zone=times.zone_words(zone),
         has_schedule=schedule is not None,
+        question=question,
+        answers=explaining.answers(question, schedule, variants) if schedule and is_asked else (),
+        removed=_removed(),
         today=clock.today(zone).isoformat(),
     )
     return page, status
@@ -173,15 +229,11 @@ def _overrides(schedule: AvailabilitySchedule) -> list[OverrideRow]:
 
 
 def _override_row(day: dt.date, rows: Sequence[AvailabilityOverride], today: dt.date) -> OverrideRow:
-    hours = [
-        f"{times.wall_words(row.starts_minute)} – {times.wall_words(row.ends_minute)}"
-        for row in rows
-        if row.starts_minute is not None and row.ends_minute is not None
-    ]
+    hours = times.override_words(rows)
     return OverrideRow(
         iso=day.isoformat(),
         day=times.day_words(day, today=today),
-        hours=", ".join(hours) or _("Day off"),
+        hours=hours or _("Day off"),
         remark=next((row.note for row in rows if row.note), ""),
         is_off=not hours,
     )

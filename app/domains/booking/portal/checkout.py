@@ -18,6 +18,7 @@ from app.core.errors import NotAllowed, NotFound
 from app.core.money import Money
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
+from app.core.web import headers
 from app.core.web.csrf import keeps_text
 from app.core.web.viewing import on_tenant, to_sign_in, viewer
 from app.core.web.visitor import actor, actors
@@ -27,14 +28,17 @@ from app.domains.accounts.service import registration
 from app.domains.booking import queries, service
 from app.domains.booking.errors import HoldExpired, HoldNotRenewable, SlotTaken, TooManyHolds, TrialTaken
 from app.domains.booking.forms import SEAT_CODE, StudentForm
-from app.domains.booking.models import CANCELLED, HELD, LAPSED, RELEASED, Seat
+from app.domains.booking.models import BOOKED, CANCELLED, HELD, LAPSED, RELEASED, Seat
 from app.domains.booking.portal import times
 from app.domains.booking.portal.picker import Time, alternatives
-from app.domains.booking.portal.words import money_words, policy_sentences, price_words
+from app.domains.booking.portal.times import DateBlock
+from app.domains.booking.portal.words import deadlines, money_words, price_words
 from app.domains.booking.queries import pages
 from app.domains.catalog.models import GROUP
+from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
-from app.domains.payments.policies import tax_within
+from app.domains.payments.jobs import payer_page_origin
+from app.domains.payments.policies import belongs_to, tax_within
 
 bp = Blueprint("reservation", __name__, template_folder="../templates")
 
@@ -57,9 +61,10 @@ class Reserved:
     zone: str
     tutors_when: str
     tutors_zone: str
+    date: DateBlock
     price: str
     tax: str
-    policy: Sequence[str]
+    deadlines: Sequence[str]
     offering_url: str
     hold_url: str
     variant_id: int
@@ -105,7 +110,7 @@ def order(code: str) -> Any:
                 actor=actor(),
                 locale=str(get_locale() or "en"),
             )
-            order_code, is_free = placed.code, not placed.total_minor
+            is_free = not placed.total_minor
             if is_free:
                 payments.pay_free(placed)
     except SlotTaken as error:
@@ -120,7 +125,43 @@ def order(code: str) -> Any:
     if is_free:
         flash(_("It is booked. We have sent you a mail with everything you need."), "success")
         return redirect(url_for("learn.lesson", code=code.upper()))
-    return redirect(f"/pay/{order_code}")
+    return redirect(url_for("reservation.check", code=code.upper()))
+
+
+@bp.get("/checkout/<code>/check")
+def check(code: str) -> Any:
+    """Everything once more before it is paid: who, when, how much, and until when it can be cancelled."""
+    seat = _enter(code)
+    if not isinstance(seat, Seat):
+        return seat
+    order_url, learner = _order_url(seat, viewer(), "pay"), seat.student
+    if not _is_held(seat, clock.now()) or order_url is None or learner is None or not seat.price_minor:
+        return redirect(url_for("reservation.show", code=seat.code))
+    # The button leads to the provider's host, and browsers hold form-action against redirects, too.
+    headers.let_forms_lead_to(payer_page_origin())
+    reserved = _reserved(seat)
+    return render_template(
+        "booking/check.html",
+        reserved=reserved,
+        learner=learner.full_name,
+        clock=_clock(seat, clock.now(), reserved.zone),
+        pay_url=order_url,
+    )
+
+
+@bp.get("/orders/<code>/booking")
+def of_order(code: str) -> Any:
+    """From an order, which knows no lessons, to what was booked with it: the check while it can be paid, what
+    happens next once it is."""
+    on_tenant()
+    who, found = viewer(), payment_queries.order_by_code(code)
+    if not belongs_to(found, person_id=who.person_id if who else None, actors=actors()):
+        raise NotFound
+    seats = [seat for line in found.lines for seat in queries.seats_of_line(line.id)]
+    if not seats:
+        raise NotFound
+    step = "check" if _is_held(seats[0], clock.now()) else "show"
+    return redirect(url_for(f"reservation.{step}", code=seats[0].code))
 
 
 @bp.post("/checkout/<code>/renew")
@@ -238,9 +279,11 @@ def _page(
     reserved = _reserved(seat)
     if seat.status not in {HELD, LAPSED, RELEASED}:
         is_off = seat.status == CANCELLED
-        page = render_template("booking/checkout_done.html", reserved=reserved, is_off=is_off)
+        page = render_template(
+            "booking/checkout_done.html", reserved=reserved, is_off=is_off, **_next_steps(seat, who)
+        )
         return page, status
-    if seat.status != HELD or seat.expires_at is None or seat.expires_at <= now:
+    if not _is_held(seat, now):
         page = render_template(
             "booking/checkout_over.html",
             reserved=reserved,
@@ -254,7 +297,7 @@ def _page(
     page = render_template(
         "booking/checkout.html",
         reserved=reserved,
-        clock=_clock(seat, seat.expires_at, now, reserved.zone),
+        clock=_clock(seat, now, reserved.zone),
         form=form or _form(learners, seat),
         learners=learners,
         others=others,
@@ -268,7 +311,27 @@ def _page(
     return page, status
 
 
-def _clock(seat: Seat, expires_at: dt.datetime, now: dt.datetime, zone: str) -> HoldClock:
+def _is_held(seat: Seat, now: dt.datetime) -> bool:
+    return seat.status == HELD and seat.expires_at is not None and seat.expires_at > now
+
+
+def _next_steps(seat: Seat, who: Viewer | None) -> dict[str, Any]:
+    """Where somebody goes who has booked; nothing for a lesson that is not theirs to see."""
+    mine = who is not None and who.person_id in {seat.payer_id, seat.student_id}
+    is_mine = mine and seat.student_id is not None
+    message = f"/messages/with/{seat.lesson.tutor_id}/{seat.student_id}"
+    file = url_for("learn.calendar_file", code=seat.code)
+    return {
+        "is_free": not seat.price_minor,
+        "calendar_url": file if is_mine and seat.status == BOOKED else None,
+        "message_url": message if is_mine else None,
+        "order_url": _order_url(seat, who),
+    }
+
+
+def _clock(seat: Seat, now: dt.datetime, zone: str) -> HoldClock:
+    expires_at = seat.expires_at
+    assert expires_at is not None, "what is held has an end"
     return HoldClock(
         expires_at=expires_at,
         until=times.time_words(expires_at, zone),
@@ -291,11 +354,12 @@ def _reserved(seat: Seat) -> Reserved:
         place=_place_words(lesson.place or ""),
         when=times.span_words(lesson.starts_at, lesson.ends_at, zone),
         zone=zone,
+        date=times.date_block(lesson.starts_at, zone),
         tutors_when=times.span_words(lesson.starts_at, lesson.ends_at, lesson.timezone) if differs else "",
         tutors_zone=times.zone_words(lesson.timezone),
         price=price_words(seat.price),
         tax=_tax_words(seat.price, rate.rate_bp, rate.name) if rate is not None and rate.rate_bp else "",
-        policy=policy_sentences(seat.policy),
+        deadlines=deadlines(seat, zone),
         offering_url=url_for("booking.show", slug=offering.slug, variant=lesson.variant_id),
         hold_url=url_for("booking.hold", slug=offering.slug),
         variant_id=lesson.variant_id,
@@ -329,8 +393,8 @@ def _others(seat: Seat, now: dt.datetime, zone: str) -> list[Time]:
     return alternatives(found, zone)
 
 
-def _order_url(seat: Seat, who: Viewer | None) -> str | None:
+def _order_url(seat: Seat, who: Viewer | None, what: str = "orders") -> str | None:
     """What was ordered for it, for whoever ordered: a payment may be under way."""
     if seat.line_id is None or who is None or seat.payer_id != who.person_id:
         return None
-    return f"/orders/{pages.orders_of_lines([seat.line_id])[seat.line_id].code}"
+    return f"/{what}/{pages.orders_of_lines([seat.line_id])[seat.line_id].code}"

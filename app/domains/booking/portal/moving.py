@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, jsonify, redirect, render_template, url_for
 from flask_babel import gettext as _
 
 from app.core import clock
 from app.core.errors import DomainError, NotFound
 from app.core.transaction import transaction
 from app.core.web.csrf import keeps_text
-from app.core.web.viewing import login_required
-from app.domains.booking import policies, queries, service
+from app.core.web.viewing import login_required, wants_json
+from app.domains.booking import policies, service
 from app.domains.booking.errors import CannotMove, NoSeatLeft, NotOffered, SlotTaken
 from app.domains.booking.forms import HoldForm
 from app.domains.booking.models import Seat
@@ -40,7 +40,7 @@ def move(code: str) -> Any:
     seat, who = access.own_seat(code), access.member()[0]
     form = HoldForm()
     if not form.validate():
-        return _page(seat, Trouble(" ".join(form.refusals) or _("Please choose one of the times.")))
+        return _refused(seat, Trouble(" ".join(form.refusals) or _("Please choose one of the times.")))
     try:
         with transaction():
             if form.lesson_code is not None:
@@ -49,15 +49,38 @@ def move(code: str) -> Any:
             else:
                 service.move_seat(seat, starts_at=form.moment, by=who.actor.label)
     except (SlotTaken, NotOffered, NoSeatLeft, NotFound) as error:
-        return _page(access.own_seat(code), _trouble(error))
+        return _refused(access.own_seat(code), _trouble(error))
     except CannotMove as error:
-        if error.data.get("why") != "same_time":  # a second click finds it where it should be
-            flash(str(error), "warning")
-        return redirect(url_for("learn.lesson", code=code))
+        if error.data.get("why") == "same_time":  # a second click finds it where it should be
+            return _moved(code) if wants_json() else redirect(url_for("learn.lesson", code=code))
+        return _not_moved(code, error)
+    return _moved(code)
+
+
+def _moved(code: str) -> Any:
     seat = access.own_seat(code)
     when = times.moment_words(seat.lesson.starts_at, times.viewer_zone())
-    flash(_("Moved. Your lesson is now on %(time)s.", time=when), "success")
+    said = _("Moved. Your lesson is now on %(time)s.", time=when)
+    if wants_json():  # the calendar, which stays where it is
+        return jsonify({"message": said})
+    flash(said, "success")
     return redirect(url_for("learn.lesson", code=code))
+
+
+def _not_moved(code: str, error: CannotMove) -> Any:
+    """Not at all any more: why, by the rule that is in the way."""
+    seat, zone = access.own_seat(code), times.viewer_zone()
+    said = " ".join(words.moving(seat, clock.now(), zone).sentences) or str(error)
+    if wants_json():
+        return jsonify({"message": said}), error.status
+    flash(said, "warning")
+    return redirect(url_for("learn.lesson", code=code))
+
+
+def _refused(seat: Seat, trouble: Trouble) -> Any:
+    if wants_json():
+        return jsonify({"message": trouble.text}), trouble.status
+    return _page(seat, trouble)
 
 
 def _trouble(error: DomainError) -> Trouble:
@@ -89,18 +112,17 @@ def _page(seat: Seat, trouble: Trouble | None = None) -> Any:
 
 def _picker(seat: Seat) -> Picker:
     lesson = seat.lesson
+    minutes = int((lesson.ends_at - lesson.starts_at).total_seconds() // 60)
     return picker(
         url_for("moving.show", code=seat.code),
         lambda since, until: pages.slots_to_move(seat, since=since, until=until),
         tutor_id=lesson.tutor_id,
         tutor=lesson.tutor.full_name,
         kept={},
+        facts=(words.duration_words(minutes), _("What you paid stays.")),
     )
 
 
 def _dates(seat: Seat, zone: str) -> list[DateRow]:
     """The class's other dates of the same length."""
-    lesson = seat.lesson
-    sessions = queries.available_sessions(lesson.offering_id)
-    others = [s for s in sessions if s.lesson.id != lesson.id and s.lesson.variant_id == lesson.variant_id]
-    return date_rows(others, zone)
+    return date_rows(pages.dates_to_move(seat), zone)

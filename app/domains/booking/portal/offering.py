@@ -20,6 +20,7 @@ from app.core.ids import row_id
 from app.core.throttle import Limit
 from app.core.transaction import insist, transaction
 from app.core.web.csrf import keeps_text
+from app.core.web.meta import Meta
 from app.core.web.pages import ActionLink
 from app.core.web.viewing import on_tenant, viewer
 from app.core.web.visitor import actor, actors
@@ -29,6 +30,7 @@ from app.domains.booking.forms import HoldForm
 from app.domains.booking.models import Seat
 from app.domains.booking.portal import times
 from app.domains.booking.portal.picker import Picker, Time, Zone, alternatives, picker, zone_of
+from app.domains.booking.portal.selling import Said, meta_of, said_of, what_you_get
 from app.domains.booking.portal.words import duration_words, policy_sentences, price_words
 from app.domains.booking.queries import Session, pages
 from app.domains.booking.queries.pages import OfferingSeen
@@ -95,7 +97,11 @@ class OfferingPage:
     summary: str
     paragraphs: Sequence[str]
     image_url: str | None
+    small_image_url: str | None
     facts: Sequence[tuple[str, str]]
+    gets: Sequence[tuple[str, str]]
+    said: Said
+    meta: Meta
     tutor_name: str
     tutor_initial: str
     tutor_headline: str | None
@@ -216,7 +222,11 @@ def _view(seen: OfferingSeen, variant: Variant, trouble: Trouble | None) -> Offe
         summary=offering.summary,
         paragraphs=[part.strip() for part in offering.description.split("\n\n") if part.strip()],
         image_url=path_of(offering.image_key),
+        small_image_url=small_path_of(offering.image_key),
         facts=_facts(offering),
+        gets=what_you_get(offering),
+        said=said_of(offering),
+        meta=meta_of(offering, profile),
         tutor_name=offering.tutor.full_name,
         tutor_initial=offering.tutor.full_name[:1].upper(),
         tutor_headline=profile.headline if profile else None,
@@ -242,6 +252,7 @@ def _picker(offering: Offering, variant: Variant) -> Picker:
         tutor_id=offering.tutor_id,
         tutor=offering.tutor.full_name,
         kept=_kept(offering, variant),
+        facts=(duration_words(variant.duration_minutes), price_words(variant.price)),
     )
 
 

@@ -7,13 +7,14 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import request
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from app.core import clock
 from app.core.web.choices import timezones
@@ -32,10 +33,12 @@ Find = Callable[[dt.datetime, dt.datetime], Sequence[Slot]]
 
 @dataclass(frozen=True)
 class Day:
-    """A day of the strip; without times it leads nowhere."""
+    """A day of the strip; without times it leads nowhere. `month` where another one begins."""
 
     number: str
     weekday: str
+    month: str
+    count: str
     label: str
     url: str | None
     is_chosen: bool
@@ -61,6 +64,9 @@ class Picker:
     why_nothing: str
     next_label: str = ""
     next_url: str | None = None
+    next_short: str = ""
+    clock_change: str = ""
+    facts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,11 @@ def zone_of(path: str, kept: Sequence[tuple[str, str]]) -> Zone:
     )
 
 
-def picker(path: str, find: Find, *, tutor_id: int, tutor: str, kept: dict[str, str]) -> Picker:
-    """For a page at `path`, whose other arguments are `kept`. Asks `find` once, and once more only where
-    nothing is found."""
+def picker(
+    path: str, find: Find, *, tutor_id: int, tutor: str, kept: dict[str, str], facts: Sequence[str] = ()
+) -> Picker:
+    """For a page at `path`, whose other arguments are `kept`; `facts` stand beside what was chosen. Asks
+    `find` once, and once more only where nothing is found."""
     window = asked_window()
     slots = find(window.since, window.until)
     by_day = _by_day(slots, window.zone)
@@ -147,7 +155,7 @@ def picker(path: str, find: Find, *, tutor_id: int, tutor: str, kept: dict[str, 
         return f"{path}?{urlencode({**kept, **args})}#times"
 
     shown = by_day.get(chosen, [])
-    next_day = _next_day(by_day, chosen, window, find) if not shown else None
+    next_day = _next_day(by_day, chosen, window, find if not shown else None)
     return Picker(
         period=times.days_words(window.days[0], window.days[-1]),
         days=[_strip_day(day, by_day, chosen, window, link) for day in window.days],
@@ -158,6 +166,9 @@ def picker(path: str, find: Find, *, tutor_id: int, tutor: str, kept: dict[str, 
         why_nothing="" if shown else _why_nothing(window, chosen, bool(slots), next_day, tutor_id, tutor),
         next_label=times.day_words(next_day, today=window.today) if next_day else "",
         next_url=_link_to(next_day, window, link) if next_day else None,
+        next_short=times.short_day_words(next_day) if next_day else "",
+        clock_change=_clock_change(window),
+        facts=facts,
     )
 
 
@@ -182,8 +193,10 @@ def _strip_day(
     count = len(by_day.get(day, ()))
     words = ngettext("%(num)s time", "%(num)s times", count) if count else _("no times")
     return Day(
-        number=str(day.day),
+        number=times.block_of_day(day).number,
         weekday=times.weekday_words(day),
+        month=times.block_of_day(day).month if day.day == 1 or day == window.first else "",
+        count=format_decimal(count) if count else "",
         label=_("%(day)s: %(times)s", day=times.day_words(day, today=window.today), times=words),
         url=_link_to(day, window, link) if count else None,
         is_chosen=day == chosen,
@@ -208,6 +221,20 @@ def _earlier(window: Window, link: Callable[..., str]) -> str | None:
 def _later(window: Window, link: Callable[..., str]) -> str | None:
     first = window.first + DAYS * _DAY
     return link(**{"from": first.isoformat()}) if first <= window.today + MOST_AHEAD else None
+
+
+def _clock_change(window: Window) -> str:
+    """Said where summer time begins or ends within the strip: times look an hour off from then on."""
+    for day, after in pairwise([*window.days, window.first + DAYS * _DAY]):
+        starts, ends = (policies.instant_of(each, 0, window.zone) for each in (day, after))
+        if times.offset_words(starts, window.zone) != times.offset_words(ends, window.zone):
+            return _(
+                "The clocks change on %(day)s: from %(before)s to %(after)s.",
+                day=times.day_words(day, today=window.today),
+                before=times.offset_words(starts, window.zone),
+                after=times.offset_words(ends, window.zone),
+            )
+    return ""
 
 
 # -- The times of a day ------------------------------------------------------------------------------------
@@ -244,12 +271,12 @@ def alternatives(starts: Sequence[str], zone: str) -> list[Time]:
 
 
 def _next_day(
-    by_day: dict[dt.date, list[Slot]], chosen: dt.date, window: Window, find: Find
+    by_day: dict[dt.date, list[Slot]], chosen: dt.date, window: Window, find: Find | None
 ) -> dt.date | None:
-    """The first day after the chosen one on which there is something, also beyond the strip."""
+    """The first day after the chosen one on which there is something; with `find` also beyond the strip."""
     later = [day for day in sorted(by_day) if day > chosen]
-    if later:
-        return later[0]
+    if later or find is None:
+        return later[0] if later else None
     found = find(window.until, clock.now() + MOST_AHEAD)
     return min(_by_day(found, window.zone), default=None)
 

@@ -16,7 +16,7 @@ from app.core.errors import NotFound
 from app.core.money import Money
 from app.core.transaction import transaction
 from app.core.web.csrf import keeps_text
-from app.core.web.pages import Cell, Empty
+from app.core.web.pages import Cell
 from app.core.web.viewing import login_required, safe_next
 from app.domains.booking import policies, service
 from app.domains.booking.errors import CannotCancel, MarkingClosed, NotBooked, NotYet
@@ -24,6 +24,7 @@ from app.domains.booking.forms import AttendanceForm, CallOffForm
 from app.domains.booking.models import (
     ATTENDED,
     BOOKED,
+    DONE,
     HELD,
     LAPSED,
     MISSED,
@@ -33,7 +34,6 @@ from app.domains.booking.models import (
     Seat,
 )
 from app.domains.booking.portal import access, times, words
-from app.domains.booking.queries import pages
 from app.domains.catalog.models import GROUP
 
 bp = Blueprint("teaching", __name__, template_folder="../templates")
@@ -71,50 +71,7 @@ class TaughtRow:
     is_on: bool
 
 
-@bp.get("/teach/")
-@login_required
-def index() -> Any:
-    """What is to be marked, today, what comes, and what was."""
-    _who, person_id = access.tutor()
-    now, zone = clock.now(), times.viewer_zone()
-    to_mark = [_row(lesson, zone, now) for lesson in pages.unmarked_of_tutor(person_id)]
-    coming = [_row(lesson, zone, now) for lesson in pages.next_of_tutor(person_id)]
-    past = [_row(lesson, zone, now) for lesson in pages.past_of_tutor(person_id)]
-    empty = Empty(
-        _("Nobody has booked yet"),
-        _("Open your hours and publish an offering. What people book appears here."),
-        url_for("hours.show"),
-        _("Open your hours"),
-    )
-    return render_template(
-        "booking/teach.html",
-        to_mark=to_mark,
-        days=_days(coming, zone),
-        past=past,
-        zone=times.zone_words(zone),
-        empty_state=empty,
-    )
-
-
-def _days(rows: Sequence[TaughtRow], zone: str) -> list[tuple[str, list[TaughtRow]]]:
-    """(day in words, its lessons)"""
-    today = times.today_in(zone)
-    found: dict[dt.date, list[TaughtRow]] = {}
-    for row in rows:
-        found.setdefault(max(times.local_day(row.starts_at, zone), today), []).append(row)
-    return [(_day_heading(day, today), lessons) for day, lessons in found.items()]
-
-
-def _day_heading(day: dt.date, today: dt.date) -> str:
-    named = times.day_words(day, today=today)
-    if day == today:
-        return _("Today, %(day)s", day=named)
-    if day == today + dt.timedelta(days=1):
-        return _("Tomorrow, %(day)s", day=named)
-    return named
-
-
-def _row(lesson: Lesson, zone: str, now: dt.datetime) -> TaughtRow:
+def row_of(lesson: Lesson, zone: str, now: dt.datetime) -> TaughtRow:
     seats = [_seat_row(seat, lesson, now) for seat in lesson.seats if _is_shown(seat, now)]
     is_group = lesson.offering.kind == GROUP
     return TaughtRow(
@@ -169,12 +126,14 @@ def lesson(code: str) -> Any:
     differs = not times.same_clock(zone, found.timezone, found.starts_at)
     return render_template(
         "booking/taught.html",
-        row=_row(found, zone, now),
+        row=row_of(found, zone, now),
         zone=times.zone_words(zone),
         lessons_when=times.span_words(found.starts_at, found.ends_at, found.timezone) if differs else "",
         lessons_zone=times.zone_words(found.timezone),
         reason=found.cancel_reason or "",
         call_off_url=url_for("teaching.call_off", code=found.code) if _may_call_off(found) else None,
+        why_not_called_off=_why_not_called_off(found),
+        date=times.date_block(found.starts_at, zone),
         is_to_come=found.starts_at > now and found.status == SCHEDULED,
     )
 
@@ -227,8 +186,20 @@ def call_off(code: str) -> Any:
 
 
 def _may_call_off(lesson: Lesson) -> bool:
-    marked = any(seat.status in {ATTENDED, MISSED} for seat in lesson.seats)
-    return lesson.status == SCHEDULED and not marked
+    return lesson.status == SCHEDULED and not _is_marked(lesson)
+
+
+def _is_marked(lesson: Lesson) -> bool:
+    return any(seat.status in {ATTENDED, MISSED} for seat in lesson.seats)
+
+
+def _why_not_called_off(lesson: Lesson) -> str:
+    """Empty where it can be called off, and where it is."""
+    if lesson.status == DONE:
+        return _("It took place, so it can't be cancelled any more.")
+    if lesson.status == SCHEDULED and _is_marked(lesson):
+        return _("You have marked who came, so it can't be cancelled any more.")
+    return ""
 
 
 def _called_off_words(total: Money) -> str:
@@ -246,7 +217,7 @@ def _call_off_page(lesson: Lesson, form: CallOffForm, status: int) -> Any:
     page = render_template(
         "booking/call_off.html",
         form=form,
-        row=_row(lesson, zone, now),
+        row=row_of(lesson, zone, now),
         back_url=url_for("teaching.lesson", code=lesson.code),
         people=ngettext("%(num)s person has booked.", "%(num)s people have booked.", len(booked)),
         has_booked=bool(booked),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,17 @@ from app.core import clock
 from app.core.web.site import site
 from app.core.web.viewing import viewer
 from app.core.web.visitor import ZONE, chosen_zone
+from app.domains.booking.models import AvailabilityOverride
 from app.domains.tenancy.policies import is_timezone
+
+
+@dataclass(frozen=True)
+class DateBlock:
+    """A day as a leaf of a calendar shows it."""
+
+    weekday: str
+    number: str
+    month: str
 
 
 def viewer_zone() -> str:
@@ -83,8 +95,9 @@ def day_words(day: dt.date, *, today: dt.date | None = None) -> str:
 
 @cache
 def _day_pattern(locale: Locale) -> str:
-    """Weekday, day and month in full; the languages' data has this order with short words only."""
-    pattern = str(locale.datetime_skeletons["MMMEd"].pattern)
+    """Weekday, day and month in full; most languages' data has this order with short words only."""
+    skeletons = locale.datetime_skeletons
+    pattern = str((skeletons.get("MMMMEd") or skeletons["MMMEd"]).pattern)
     return re.sub("E+", "EEEE", re.sub("M+", "MMMM", pattern))
 
 
@@ -101,6 +114,34 @@ def weekday_words(day: dt.date) -> str:
 def days_words(first: dt.date, last: dt.date) -> str:
     """“Jan 11 – 24, 2027”"""
     return format_interval(first, last, "yMMMd", locale=_locale())
+
+
+def date_block(at: dt.datetime, zone: str) -> DateBlock:
+    return block_of_day(local_day(at, zone))
+
+
+def block_of_day(day: dt.date) -> DateBlock:
+    month = format_date(day, "LLL", locale=_locale())
+    return DateBlock(weekday_words(day), format_date(day, "d", locale=_locale()), month)
+
+
+def wall_iso(at: dt.datetime, zone: str) -> str:
+    """What the zone's clock shows, as scripts read it: “2027-01-18T10:00:00”."""
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0).isoformat()
+
+
+def override_words(rows: Iterable[AvailabilityOverride]) -> str:
+    """“10:00 – 12:00, 14:00 – 15:30”; empty for a day off."""
+    return ", ".join(
+        f"{wall_words(row.starts_minute)} – {wall_words(row.ends_minute)}"
+        for row in rows
+        if row.starts_minute is not None and row.ends_minute is not None
+    )
+
+
+def zone_now_words(zone: str) -> str:
+    """A zone with how far it is from Greenwich now: “Europe/Berlin, GMT+01:00”."""
+    return f"{zone_words(zone)}, {offset_words(clock.now(), zone)}"
 
 
 def moment_words(at: dt.datetime, zone: str) -> str:

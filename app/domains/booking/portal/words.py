@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import format_decimal, get_locale, ngettext
 from flask_babel import gettext as _
 
+from app.core import clock
 from app.core.money import Money
 from app.core.web.pages import Cell
 from app.domains.booking import policies
@@ -86,6 +87,12 @@ def _late_words(late_refund_bp: int) -> str:
     )
 
 
+def _only_late_words(late_refund_bp: int) -> str:
+    if not late_refund_bp:
+        return _("If you cancel, nothing is refunded.")
+    return _("If you cancel, %(share)s is refunded.", share=percent_words(late_refund_bp))
+
+
 def _move_words(policy: Mapping[str, Any]) -> str:
     most, until = int(policy["max_moves"]), int(policy["move_until_minutes"])
     if not most:
@@ -112,7 +119,7 @@ def cancelling(seat: Seat, now: dt.datetime, zone: str) -> Possible:
     starts_at = seat.lesson.starts_at
     why = policies.why_not_cancelled(seat, starts_at, now)
     if why is not None:
-        return Possible(False, [_why_not_cancelled(seat, why)])
+        return Possible(False, _why_not_cancelled(seat, why, zone))
     if not seat.price_minor:
         return Possible(True, [_("You can cancel until the lesson begins. It cost nothing.")])
     free_until = policies.refund_start(seat, starts_at)
@@ -134,45 +141,129 @@ def cancelling(seat: Seat, now: dt.datetime, zone: str) -> Possible:
     return Possible(True, [over, back])
 
 
-def _why_not_cancelled(seat: Seat, why: str) -> str:
+def _why_not_cancelled(seat: Seat, why: str, zone: str) -> list[str]:
     if why == "started":
-        return _("The lesson has begun, so it can't be cancelled any more.")
+        begun = _("It began: %(time)s.", time=moment_words(seat.lesson.starts_at, zone))
+        return [_("The lesson has begun, so it can't be cancelled any more."), begun]
     if seat.status == CANCELLED:
-        return _("This lesson is cancelled.")
-    return _("The lesson is over, so there is nothing to cancel.")
+        return [_("This lesson is cancelled.")]
+    return [_("The lesson is over, so there is nothing to cancel.")]
 
 
 def moving(seat: Seat, now: dt.datetime, zone: str) -> Possible:
     starts_at = seat.lesson.starts_at
-    most = int(seat.policy["max_moves"])
     until = moment_words(policies.move_deadline(seat, starts_at), zone)
     why = policies.why_not_moved(seat, starts_at, now)
     if why is None:
-        left = ngettext("once more", "%(num)s more times", most - seat.moves)
+        left = ngettext("once more", "%(num)s more times", int(seat.policy["max_moves"]) - seat.moves)
         return Possible(True, [_("You can move it %(times)s, until %(time)s.", time=until, times=left)])
+    return Possible(False, _why_not_moved(seat, why, until, zone))
+
+
+def moving_notes(seat: Seat, now: dt.datetime, zone: str) -> list[str]:
+    """What somebody should know who is about to move a lesson, or why they can't."""
+    found = moving(seat, now, zone)
+    if not found.is_possible or not policies.is_late(seat, seat.lesson.starts_at, now):
+        return list(found.sentences)
+    late = _("Free cancellation is over for this lesson, and moving it does not bring it back.")
+    return [*found.sentences, late]
+
+
+def _why_not_moved(seat: Seat, why: str, until: str, zone: str) -> list[str]:
+    """The rule that is in the way, and when it began to be."""
     if why == "too_late":
-        return Possible(False, [_("The time to move it ended: %(time)s.", time=until)])
+        found = [_("The time to move it ended: %(time)s.", time=until)]
+        minutes = int(seat.policy["move_until_minutes"])
+        if minutes:
+            rule = _("It could be moved until %(time)s before it begins.", time=minutes_in_words(minutes))
+            found.append(rule)
+        return found
     if why == "too_often":
-        if not most:
-            return Possible(False, [_("This lesson can't be moved.")])
+        if not int(seat.policy["max_moves"]):
+            return [_("This lesson can't be moved."), _("It was booked under terms that allow no moves.")]
         moved = ngettext("It was moved once.", "It was moved %(num)s times.", seat.moves)
-        return Possible(False, [moved, _("More is not possible.")])
+        return [moved, _("More is not possible.")]
     if why == "started":
-        return Possible(False, [_("The lesson has begun, so it can't be moved any more.")])
-    return Possible(False, [])
+        begun = _("It began: %(time)s.", time=moment_words(seat.lesson.starts_at, zone))
+        return [_("The lesson has begun, so it can't be moved any more."), begun]
+    if seat.status == CANCELLED:
+        return [_("This lesson is cancelled.")]
+    return [_("The lesson is over, so it can't be moved any more.")]
 
 
-def refund_sentence(seat: Seat, due: policies.Refundable, zone: str) -> str:
-    """Why it is so much."""
+# -- Why it is so much -------------------------------------------------------------------------------------
+
+
+def refund_sentences(seat: Seat, due: policies.Refundable, zone: str) -> list[str]:
+    """Why that much goes back to whoever cancels at this moment: the rule, when it changed, and the sum."""
     if not seat.price_minor:
-        return _("The lesson cost nothing, so there is nothing to give back.")
+        return [_("The lesson cost nothing, so there is nothing to give back.")]
     free_until = moment_words(policies.refund_start(seat, seat.lesson.starts_at), zone)
     if due.why == "free":
-        return _("You get everything back: free cancellation is possible until %(time)s.", time=free_until)
-    if not due.share_bp:
+        found = _("You get everything back: free cancellation is possible until %(time)s.", time=free_until)
+        return [found]
+    found = [_over_words(seat, free_until)]
+    if policies.COUNTS_FROM in seat.policy:
+        found.append(_("The lesson was moved after that, so its former time still counts."))
+    if due.share_bp and not seat.refund_minor:
+        found.append(_sum_words(seat, due))
+    return found
+
+
+def _over_words(seat: Seat, free_until: str) -> str:
+    share_bp = int(seat.policy["late_refund_bp"])
+    if not share_bp:
         return _("Free cancellation ended: %(time)s. After that nothing is refunded.", time=free_until)
     return _(
         "Free cancellation ended: %(time)s. After that %(share)s is refunded.",
         time=free_until,
-        share=percent_words(due.share_bp),
+        share=percent_words(share_bp),
     )
+
+
+def _sum_words(seat: Seat, due: policies.Refundable) -> str:
+    return _(
+        "%(share)s of %(price)s is %(amount)s.",
+        share=percent_words(due.share_bp),
+        price=money_words(seat.price),
+        amount=money_words(due.amount),
+    )
+
+
+def refunded_sentences(seat: Seat, zone: str) -> list[str]:
+    """When a seat was cancelled, and why that much went back."""
+    if seat.status != CANCELLED or seat.cancelled_at is None:
+        return []
+    cancelled = _("Cancelled: %(time)s.", time=moment_words(seat.cancelled_at, zone))
+    if not seat.price_minor:
+        return [cancelled]
+    free_until = policies.refund_start(seat, seat.lesson.starts_at)
+    if seat.refund_minor == seat.price_minor:
+        if seat.cancelled_at <= free_until:
+            free = moment_words(free_until, zone)
+            return [cancelled, _("That was in time: cancelling cost nothing until %(time)s.", time=free)]
+        return [cancelled, _("All of the price was given back.")]
+    return [cancelled, _over_words(seat, moment_words(free_until, zone))]
+
+
+def deadlines(seat: Seat, zone: str) -> list[str]:
+    """What the policy comes to for this lesson, by the calendar: for whoever is about to pay."""
+    starts_at = seat.lesson.starts_at
+    free_until = policies.refund_start(seat, starts_at)
+    late = int(seat.policy["late_refund_bp"])
+    if not seat.price_minor:
+        found = [_("It costs nothing. You can cancel until the lesson begins.")]
+    elif free_until <= clock.now():
+        found = [_("It is too late for a free cancellation already."), _only_late_words(late)]
+    else:
+        found = [_("Free cancellation until %(time)s.", time=moment_words(free_until, zone))]
+        if free_until < starts_at:
+            found.append(_late_words(late))
+    most, last = int(seat.policy["max_moves"]), policies.move_deadline(seat, starts_at)
+    if not most:
+        return [*found, _("It can't be moved to another time.")]
+    if last > clock.now():
+        often = ngettext("once", "up to %(num)s times", most)
+        when = moment_words(last, zone)
+        found.append(_("You can move it %(times)s, until %(time)s.", times=often, time=when))
+    return found

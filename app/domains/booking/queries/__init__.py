@@ -8,6 +8,7 @@ from app.domains.booking.queries.due import (
     tenants_with_unmarked_lessons,
     unmarked_lessons,
 )
+from app.domains.booking.queries.explaining import explained, taken_of
 from app.domains.booking.queries.lessons import (
     Session,
     available_sessions,
@@ -61,6 +62,7 @@ __all__ = [
     "busy_people",
     "expired_holds",
     "expired_lessons",
+    "explained",
     "has_left",
     "has_tried",
     "holds_of",
@@ -91,6 +93,7 @@ __all__ = [
     "sessions_of_tutor",
     "slots",
     "students_of",
+    "taken_of",
     "tenants_with_expired_holds",
     "tenants_with_unmarked_lessons",
     "terms_of",

@@ -26,7 +26,8 @@ from app.domains.booking.models import (
     Seat,
 )
 from app.domains.booking.policies import Interval, Slot
-from app.domains.booking.queries.timetable import PEOPLE, Timetable, timetable
+from app.domains.booking.queries.lessons import Session, available_sessions
+from app.domains.booking.queries.timetable import BY_SLOT, PEOPLE, Timetable, timetable
 from app.domains.catalog.models import (
     ARCHIVED,
     GROUP,
@@ -114,6 +115,13 @@ def slots_to_move(seat: Seat, *, since: dt.datetime, until: dt.datetime) -> list
     return [slot for slot in free if slot.starts_at != lesson.starts_at]
 
 
+def dates_to_move(seat: Seat) -> list[Session]:
+    """The other dates of the same class at the same length, also full ones."""
+    lesson = seat.lesson
+    sessions = available_sessions(lesson.offering_id)
+    return [s for s in sessions if s.lesson.id != lesson.id and s.lesson.variant_id == lesson.variant_id]
+
+
 def without_lesson(table: Timetable, lesson: Lesson, since: dt.datetime, until: dt.datetime) -> Timetable:
     """The tutor's timetable as if this lesson were not."""
     if table.schedule is None or table.is_suspended:
@@ -140,12 +148,21 @@ def _busy(person_id: int, lesson_id: int, since: dt.datetime, until: dt.datetime
 
 def group_variants_of(tutor_id: int) -> Sequence[Variant]:
     """The variants of a tutor's group classes, to which dates can be given, also unpublished."""
+    return _variants_of(tutor_id, (GROUP,))
+
+
+def slot_variants_of(tutor_id: int) -> Sequence[Variant]:
+    """The variants of what a tutor offers by the slot, also unpublished."""
+    return _variants_of(tutor_id, tuple(BY_SLOT))
+
+
+def _variants_of(tutor_id: int, kinds: Sequence[str]) -> Sequence[Variant]:
     return db.session.scalars(
         select(Variant)
         .join(Offering, and_(Offering.id == Variant.offering_id, Offering.tenant_id == Variant.tenant_id))
         .where(
             Offering.tutor_id == tutor_id,
-            Offering.kind == GROUP,
+            Offering.kind.in_(kinds),
             Offering.status != ARCHIVED,
             Variant.is_active,
         )

@@ -39,12 +39,14 @@ BY_SLOT = frozenset({ONE_TO_ONE, TRIAL})
 @dataclass(frozen=True)
 class Timetable:
     """A tutor's terms, working hours and what is taken, around some stretch of time. Of a company that is
-    suspended, and of a tutor who has left, nothing can be booked (`is_suspended`)."""
+    suspended, and of a tutor who has left, nothing can be booked (`is_suspended`). `dated` are the dates on
+    which the week does not count."""
 
     schedule: AvailabilitySchedule | None
     open_time: tuple[Interval, ...]
     busy: tuple[Interval, ...]
     is_suspended: bool
+    dated: frozenset[dt.date] = frozenset()
 
     def slots(self, duration: dt.timedelta, since: dt.datetime, until: dt.datetime) -> list[Slot]:
         if self.schedule is None or self.is_suspended:
@@ -106,7 +108,8 @@ def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timet
     rules = [rule for _schedule, rule, _suspended in found if rule is not None]
     open_time = policies.expand_availability(rules, overrides, schedule.timezone, first, last)
     busy = busy_people([tutor_id], since=since - _DAY, until=until + _BEYOND)
-    return Timetable(schedule, tuple(open_time), tuple(busy), is_suspended=False)
+    dated = frozenset(row.on_date for row in overrides)
+    return Timetable(schedule, tuple(open_time), tuple(busy), is_suspended=False, dated=dated)
 
 
 def has_left(tutor_id: int) -> bool:
@@ -192,7 +195,7 @@ def busy_people(
             Occupation.resource_kind.in_(PEOPLE),
             Occupation.resource_id.in_([person_id for person_id in person_ids if person_id is not None]),
             Occupation.during.overlaps(Range(since, until)),
-            _in_force(),
+            in_force(),
         )
     )
     return policies.merged(
@@ -209,11 +212,11 @@ def is_free(wanted: Iterable[tuple[int, Interval]]) -> bool:
         )
         for person_id, span in wanted
     ]
-    taken = select(Occupation.id).where(Occupation.resource_kind.in_(PEOPLE), or_(*where), _in_force())
+    taken = select(Occupation.id).where(Occupation.resource_kind.in_(PEOPLE), or_(*where), in_force())
     return db.session.scalar(taken.limit(1)) is None
 
 
-def _in_force() -> ColumnElement[bool]:
+def in_force() -> ColumnElement[bool]:
     return or_(Occupation.expires_at.is_(None), Occupation.expires_at > clock.now())
 
 

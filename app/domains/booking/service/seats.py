@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -119,6 +120,8 @@ def _description(lesson: Lesson, locale: str) -> str:
         tzinfo=ZoneInfo(lesson.timezone),
         locale=locale,
     )
+    if Locale.parse(locale).text_direction == "rtl":
+        begins = f"\u2068{begins}\u2069"  # beside a title in Latin letters it keeps its own order
     return f"{lesson.offering.title}, {lesson.variant.name}, {begins}"[:300]
 
 

@@ -89,9 +89,7 @@ def return_url(order: Order) -> str:
 
 def _page(order: Order, *, problem: str = "") -> str:
     """The form leads to the provider's host, and browsers hold form-action against redirects too."""
-    origin = jobs.payer_page_origin() if order.total_minor else None
-    if origin is not None:
-        g.form_targets = f"{g.get('form_targets', '')} {origin}"
+    headers.let_forms_lead_to(jobs.payer_page_origin() if order.total_minor else None)
     return render_template(
         "payments/pay.html",
         order=view_of(order),

@@ -16,7 +16,7 @@ from app.core.web.viewing import login_required, on_tenant, signed_in
 from app.domains.payments import jobs, policies, queries
 from app.domains.payments.models import Order
 from app.domains.payments.portal.access import enter, order_of_viewer
-from app.domains.payments.portal.views import view_of
+from app.domains.payments.portal.views import refund_views, sum_sentences, view_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,13 @@ def show(code: str) -> Any:
         return redirect(url_for("orders.show", code=order.code))
     order = _up_to_date(order)
     receipts = queries.receipts_of([order.id])[order.id]
-    return render_template("payments/order.html", order=view_of(order, receipts))
+    refunds = queries.refunds_of_order(order.id) if any(line.refunded_minor for line in order.lines) else ()
+    return render_template(
+        "payments/order.html",
+        order=view_of(order, receipts),
+        refunds=refund_views(refunds),
+        why=sum_sentences(order) if order.total_minor else (),
+    )
 
 
 @bp.get("/orders/<code>/state")

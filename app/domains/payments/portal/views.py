@@ -12,10 +12,22 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core import clock
+from app.core.moments import moment
 from app.core.money import Money
 from app.core.web.pages import ActionLink, Text
 from app.domains.payments import policies
-from app.domains.payments.models import CANCELLED, EXPIRED, PAID, Order, Receipt
+from app.domains.payments.models import (
+    CANCELLED,
+    EXPIRED,
+    FAILED,
+    PAID,
+    REQUESTED,
+    SUBMITTED,
+    SUCCEEDED,
+    Order,
+    Receipt,
+    Refund,
+)
 from app.domains.payments.service.receipts import title_of
 
 
@@ -26,6 +38,17 @@ class LineView:
     unit: str
     gross: str
     refunded: str
+
+
+@dataclass(frozen=True)
+class RefundView:
+    """Money that goes back: how much, why, and how far it has come."""
+
+    amount: str
+    reason: str
+    when: str
+    state: Text
+    tone: str
 
 
 @dataclass(frozen=True)
@@ -96,8 +119,11 @@ STANDINGS: Mapping[str, Standing] = {
 
 @dataclass(frozen=True)
 class OrderView:
+    """`booking_url` leads to what was booked with it, which is not known here."""
+
     code: str
     url: str
+    booking_url: str
     lines: Sequence[LineView]
     taxes: Sequence[tuple[str, str]]
     total: str
@@ -135,6 +161,7 @@ def view_of(order: Order, receipts: Sequence[Receipt] = ()) -> OrderView:
     return OrderView(
         code=order.code,
         url=url_for("orders.show", code=order.code),
+        booking_url=f"/orders/{order.code}/booking",
         lines=[
             LineView(
                 line.description,
@@ -162,6 +189,57 @@ def view_of(order: Order, receipts: Sequence[Receipt] = ()) -> OrderView:
             for receipt in receipts
         ],
     )
+
+
+REFUND_STANDINGS: Mapping[str, tuple[Text, str]] = {
+    REQUESTED: (_l("on its way to the payment service"), "info"),
+    SUBMITTED: (_l("on its way to you"), "info"),
+    SUCCEEDED: (_l("sent; it reaches your card within some days"), "success"),
+    FAILED: (_l("did not work yet; the company takes care of it"), "warning"),
+}
+
+
+def refund_views(refunds: Sequence[Refund]) -> list[RefundView]:
+    """The latest first."""
+    return [
+        RefundView(
+            words(Money(refund.amount_minor, refund.currency)),
+            refund.reason,
+            moment(refund.requested_at),
+            *REFUND_STANDINGS[refund.status],
+        )
+        for refund in reversed(refunds)
+    ]
+
+
+def sum_sentences(order: Order) -> list[str]:
+    """Why an order costs what it costs."""
+    found = []
+    for line in order.lines:
+        gross, tax = Money(line.gross_minor, order.currency), Money(line.tax_minor, order.currency)
+        if line.quantity > 1:
+            found.append(
+                _(
+                    "%(what)s: %(quantity)s × %(price)s is %(sum)s.",
+                    what=line.description,
+                    quantity=format_decimal(line.quantity),
+                    price=words(Money(line.unit_minor, order.currency)),
+                    sum=words(gross),
+                )
+            )
+        if line.tax_minor:
+            found.append(
+                _(
+                    "The price of %(sum)s includes %(rate)s %% tax: %(net)s and %(tax)s of tax.",
+                    sum=words(gross),
+                    rate=format_decimal(line.tax_rate_bp / 100),
+                    net=words(gross - tax),
+                    tax=words(tax),
+                )
+            )
+        elif line.gross_minor:
+            found.append(_("No tax is charged on the price of %(sum)s.", sum=words(gross)))
+    return [*found, _("There are no fees on top: you pay the price that was shown when you booked.")]
 
 
 def _taxes(order: Order) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from tests.support.world import Browser
 
 SECOND = timedelta(seconds=1)
 HOLD_OVER = 10 * MINUTE + SECOND
+CONTINUE = ">Continue<"
 
 
 def orders(stage: Stage) -> list[Order]:
@@ -51,7 +52,7 @@ def test_a_visitor_sees_what_is_held_and_the_way_in(stage: Stage) -> None:
     assert 'data-seconds-left="600"' in page.text
     assert f'href="/login/?next=/checkout/{code}"' in page.text
     assert f'href="/register/?next=/checkout/{code}"' in page.text
-    assert "Continue to payment" not in page.text
+    assert CONTINUE not in page.text
 
 
 def test_a_visitor_signs_in_and_goes_on_with_what_they_held(stage: Stage) -> None:
@@ -64,10 +65,11 @@ def test_a_visitor_signs_in_and_goes_on_with_what_they_held(stage: Stage) -> Non
     )  # fmt: skip
     assert answer.status_code == 302
     assert answer.headers["Location"].endswith(f"/checkout/{code}")
-    assert "Continue to payment" in browser.get(f"/checkout/{code}").text
+    assert CONTINUE in browser.get(f"/checkout/{code}").text
     location = go_on(browser, code, student.people["student"])
     [order] = orders(stage)
-    assert location == f"/pay/{order.code}"
+    assert location == f"/checkout/{code}/check"
+    assert f'action="/pay/{order.code}"' in browser.get(location).text
     assert order.actor == f"u:{student.accounts['student']}"
     assert stage.seat(code).actor == order.actor, "it is the account's now"
 
@@ -187,7 +189,7 @@ def test_whoever_is_no_student_here_is_told_how_to_become_one(stage: Stage) -> N
     code = stage.held(tutor)
     page = tutor.get(f"/checkout/{code}")
     assert "Your account here is not a student's yet." in words_of(page.text)
-    assert "Continue to payment" not in page.text
+    assert CONTINUE not in page.text
 
 
 def test_a_child_is_not_in_two_lessons_at_once(stage: Stage) -> None:
@@ -227,6 +229,77 @@ def test_the_tax_inside_the_price_is_said(stage: Stage) -> None:
     assert "€6.39 of it is VAT 19%." in words_of(browser.get(f"/checkout/{stage.held(browser)}").text)
 
 
+# -- Check -------------------------------------------------------------------------------------------------
+
+
+def test_everything_once_more_before_it_is_paid(stage: Stage) -> None:
+    mia = stage.child("Mia")
+    guardian = stage.browser("guardian")
+    code = stage.held(guardian)
+    location = go_on(guardian, code, mia)
+    page = guardian.get(location)
+    words = words_of(page.text).replace("\u202f", " ")
+    for part in (
+        "Who learns Mia",
+        "Monday, January 18, 10:00 AM – 11:00 AM (Europe/Berlin)",
+        "€40.00",
+        "Free cancellation until Sunday, January 17, 10:00 AM.",
+        "After that 50% is refunded, until the lesson begins.",
+        "You can move it up to 2 times, until Sunday, January 17, 10:00 PM.",
+        "Reserved for you until 7:10 AM",
+        "Pay €40.00",
+    ):
+        assert part in words, part
+    [order] = orders(stage)
+    assert f'action="/pay/{order.code}"' in page.text
+    assert f'href="/checkout/{code}"' in page.text, "the way back"
+    again = guardian.get(f"/checkout/{code}").text
+    assert re.search(rf'value="{mia}"[^>]*checked|checked[^>]*value="{mia}"', again), "nothing is lost"
+
+
+def test_deadlines_that_are_over_are_said_so(stage: Stage) -> None:
+    student = stage.browser("student")
+    with clock.frozen(MONDAY - timedelta(hours=11)):
+        code = stage.held(student)
+        words = words_of(student.get(go_on(student, code, stage.school.student_id)).text)
+    assert "It is too late for a free cancellation already. If you cancel, 50% is refunded." in words
+    assert "You can move it" not in words, "that is over, too"
+
+
+def test_there_is_nothing_to_check_before_or_after(stage: Stage) -> None:
+    student = stage.browser("student")
+    code = stage.held(student)
+    check, start = f"/checkout/{code}/check", f"/checkout/{code}"
+    assert student.get(check).headers["Location"] == start, "nobody said who learns"
+    go_on(student, code, stage.school.student_id)
+    assert stage.browser("guardian").get(check).status_code == 404
+    visitor = stage.browser().get(check)
+    assert "/login/" in visitor.headers["Location"]
+    with clock.frozen(NOW + HOLD_OVER):
+        assert student.get(check).headers["Location"] == start
+    stage.inside(lambda: stage.school.pay(orders(stage)[0].id))
+    assert student.get(check).headers["Location"] == start
+
+
+def test_from_the_order_to_what_was_booked_with_it(stage: Stage) -> None:
+    student = stage.browser("student")
+    code = stage.held(student)
+    go_on(student, code, stage.school.student_id)
+    [order] = orders(stage)
+    path = f"/orders/{order.code}/booking"
+    assert student.get(path).headers["Location"] == f"/checkout/{code}/check"
+    stage.inside(lambda: stage.school.pay(order.id))
+    assert student.get(path).headers["Location"] == f"/checkout/{code}"
+    page = student.get(f"/checkout/{code}").text
+    for part in (f"/learn/lessons/{code}/calendar.ics", "/messages/with/", f"/orders/{order.code}"):
+        assert part in page, part
+    assert "What happens next" in page
+    assert stage.browser("guardian").get(path).status_code == 404
+    assert stage.browser().get(path).status_code == 404
+    assert student.get(f"/orders/{'0' * 20}/booking").status_code == 404
+    assert stage.foreigner("student").get(path).status_code == 404
+
+
 # -- Time --------------------------------------------------------------------------------------------------
 
 
@@ -258,7 +331,7 @@ def test_to_the_last_second(stage: Stage) -> None:
     student = stage.browser("student")
     code = stage.held(student)
     with clock.frozen(NOW + 10 * MINUTE - SECOND):
-        assert "Continue to payment" in student.get(f"/checkout/{code}").text
+        assert CONTINUE in student.get(f"/checkout/{code}").text
     with clock.frozen(NOW + 10 * MINUTE):
         assert "Your reservation has run out" in student.get(f"/checkout/{code}").text
 

@@ -151,6 +151,24 @@ def test_the_hour_that_comes_twice_is_told_apart(stage: Stage) -> None:
     assert ">3:00 AM<" in text, "only what comes twice is told apart"
 
 
+def test_the_strip_counts_and_the_next_free_day_is_a_click_away(stage: Stage) -> None:
+    page = stage.browser().get(f"{stage.path}?day=2027-01-12").text
+    words = words_of(page)
+    assert "Tuesday, January 12: 23 times" in words
+    assert "Next free: Wed, Jan 13" in words
+    assert "1 hour · €40.00" in words, "what is chosen has its length and price beside it"
+    assert "Reserve this time" in words
+    assert page.count('type="radio" name="starts_at"') == 23
+
+
+def test_a_change_of_the_clocks_is_said(stage: Stage) -> None:
+    browser = stage.browser()
+    words = words_of(browser.get(f"{stage.path}?from=2027-03-20").text)
+    assert "The clocks change on Sunday, March 28: from GMT+01:00 to GMT+02:00." in words
+    assert "The clocks change" not in words_of(browser.get(f"{stage.path}?from=2027-03-29").text)
+    assert "The clocks change" not in words_of(browser.get(f"{stage.path}?from=2027-01-11").text)
+
+
 def test_a_day_without_times_leads_nowhere_and_says_so(stage: Stage) -> None:
     def work() -> None:
         with stage.school.inside():

@@ -174,6 +174,17 @@ def test_after_somebody_was_marked_it_is_not_called_off(stage: Stage) -> None:
     assert stage.seat(code).refund_minor == 0
 
 
+def test_why_it_can_t_be_cancelled_is_said(stage: Stage) -> None:
+    code = stage.booked(MONDAY)
+    lesson = lesson_of(stage, code)
+    tutor = stage.browser("tutor")
+    assert "can't be cancelled any more" not in words_of(tutor.get(f"/teach/lessons/{lesson.code}").text)
+    with clock.frozen(AFTER):
+        mark(tutor, lesson, code, "yes")
+        words = words_of(tutor.get(f"/teach/lessons/{lesson.code}").text)
+    assert "so it can't be cancelled any more" in words
+
+
 def test_the_lists_take_few_statements_however_many_lessons(stage: Stage) -> None:
     for number in range(2):
         stage.booked(MONDAY + number * DAY)
@@ -189,8 +200,9 @@ def test_the_lists_take_few_statements_however_many_lessons(stage: Stage) -> Non
         stage.booked(MONDAY + number * DAY + 2 * HOUR, student_id=stage.school.other_id)
     with clock.frozen(MONDAY + 90 * MINUTE), count_statements(engine) as many:
         tutor.get("/teach/")
-    # The viewer; what is to be marked and what comes, with seats and names each; what was; the top bar's two.
-    assert len(few) == len(many) <= 8, "\n".join(many)
+    # The viewer; what is to be marked and what comes, with seats and names each; what was; what was taught and
+    # earned (three); the steps to a first booking; the top bar's two.
+    assert len(few) == len(many) <= 13, "\n".join(many)
 
 
 # -- Hours -------------------------------------------------------------------------------------------------
