@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import list_page
+from bench import dashboard, list_page
+from bench.dashboard_data import Size
 from tests.support.databases import ROOT
 
 
@@ -29,6 +30,23 @@ def test_one_run_measures_all_three_and_writes_them_down(
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.endswith("x floor stock / it")
     assert [line.split()[0] for line in lines] == ["floor", "house", "stock"]
+
+
+def test_the_dashboards_are_measured_on_data_that_fits_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Small, and without a browser: what is measured is there, and costs what it should."""
+    monkeypatch.setattr(dashboard, "ROUNDS", 1)
+    monkeypatch.setattr(dashboard, "SIZE", Size(tenants=4, lessons=400, days=60))
+    monkeypatch.setattr(dashboard, "RESULTS", tmp_path / "bench.json")
+    monkeypatch.setattr(dashboard, "drawn", lambda *_: None)
+    dashboard.main()
+    found = json.loads((tmp_path / "bench.json").read_text())["dashboard"]
+    assert set(found) == {f"{who}, {days} days" for who in ("manager", "operator") for days in (30, 365)}
+    for figures in found.values():
+        assert 0 < figures["statements"] <= 10
+        assert 0 < figures["page_ms"]
+    assert capsys.readouterr().out.startswith("4 companies, 400 lessons")
 
 
 def test_half_and_95_of_100_stay_below() -> None:

@@ -1,0 +1,1 @@
+"""The figures: `company` of one tenant, in its scope; `platform` across them, in the platform's."""
