@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     S3_REGION: str = "us-east-1"
 
     DEFAULT_LOCALE: str = "en"
+    SEED: str = Field(default="1", min_length=1, max_length=40)
+    WORLD: Literal["whole", "small", "tiny"] = "whole"
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.shell import embedded, migrations
-from app.shell.local import complete
+from app.shell.local import UNFINISHED_WORLD, complete
 from app.shell.processes import spawn
 from app.shell.server import hosts
 from config import Settings
@@ -243,10 +243,14 @@ class Demo:
         say("Starting PostgreSQL and Valkey ...")
         completed, self.servers = complete(self.settings)
         environment = self._environment(completed)
-        self._migrate(environment)
-        # All at once: on a second start, importing the application is most of the work.
-        say("Filling the demo's world and starting the processes ...")
+        is_new = self._migrate(environment) or (self.settings.VAR_DIR / UNFINISHED_WORLD).exists()
         seed = self._step("seed", environment)
+        if is_new:
+            # Alone: the others would do today what is to be done in the past.
+            say("Living three months of three companies ...")
+            self._finish(seed, "seed")
+        # All at once: where there is nothing left to live, importing the application is most of the work.
+        say("Starting the processes ...")
         for name in (*PROCESSES, *([SIMULATOR] if self.settings.PAYMENT_PROVIDER == "mock" else [])):
             child = Child(name, self._log(name), environment, verbose=self.verbose)
             self.children.append(child)
@@ -271,9 +275,10 @@ class Demo:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _migrate(self, environment: dict[str, str]) -> None:
+    def _migrate(self, environment: dict[str, str]) -> bool:
+        """Whether there was anything to migrate: then the world may be missing, too."""
         if migrations.current(environment["DATABASE_URL"]) == migrations.head():
-            return
+            return False
         if not environment["MIGRATION_DATABASE_URL"]:
             raise DemoError(
                 "The database is not at the newest version. Set MIGRATION_DATABASE_URL to its owner's URL,"
@@ -281,28 +286,39 @@ class Demo:
             )
         say("Migrating the database ...")
         self._finish(self._step("migrate", environment), "migrate")
+        return True
 
     # Steps: commands that end by themselves
 
     def _step(self, name: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         log = self._log(name)
         log.unlink(missing_ok=True)
-        process = spawn(
-            [sys.executable, "run.py", name], log=log, extra_environment=environment, directory=ROOT
-        )
+        command = [sys.executable, "run.py", name]
+        process = spawn(command, log=log, extra_environment=environment, directory=ROOT)
         self.steps.append(process)
         return process
 
     def _finish(self, process: subprocess.Popen[bytes], name: str) -> str:
         """Wait for a step; returns what it said. Raises DemoError with its last words if it failed."""
-        self._wait(f"`{name}`", lambda: process.poll() is not None, limit=None)
+        self._wait(f"`{name}`", lambda: process.poll() is not None, limit=None, news=lambda: self._said(name))
         said = self._log(name).read_text(errors="replace").strip()
         if process.returncode != 0:
             last = "\n".join(said.splitlines()[-15:])
             raise DemoError(f"`run.py {name}` failed ({_exit_text(process.returncode)}):\n{last}")
         return said
 
-    def _wait(self, what: str, done: Callable[[], bool], limit: float | None = READY_SECONDS) -> None:
+    def _said(self, name: str) -> str:
+        """The last thing that a step said to people, while it is at work: its result is after a gap."""
+        lines = self._log(name).read_text(errors="replace").partition("\n\n")[0].splitlines()
+        return next((line for line in reversed(lines) if line and line[0] != "{"), "")
+
+    def _wait(
+        self,
+        what: str,
+        done: Callable[[], bool],
+        limit: float | None = READY_SECONDS,
+        news: Callable[[], str] = lambda: "",
+    ) -> None:
         begun = said = time.monotonic()
         while not done():
             if self.stops:
@@ -314,7 +330,7 @@ class Demo:
                 )
             if now - said > 2:
                 said = now
-                say(f"  waiting for {what}, {now - begun:.0f} s")
+                say(f"  {news() or f'waiting for {what}'} ({now - begun:.0f} s)")
             time.sleep(0.05)
             self._watch()
             for child in self.children:
@@ -343,8 +359,9 @@ class Demo:
         seconds = time.monotonic() - self.begun
         url, logs = self.settings.url_of(self.settings.BASE_DOMAIN), self.settings.VAR_DIR / "log"
         lines = ["", f"WeMaster is ready after {seconds:.1f} s: {url}", ""]
-        lines += [f"  {line}" for line in logins.splitlines() if not line.startswith("{")]  # no log lines
-        lines += ["", f"Logs lie in {logs}. Ctrl-C stops everything and loses nothing.", ""]
+        lines += [f"  {line}" for line in logins.rpartition("\n\n")[2].splitlines() if line[:1] != "{"]
+        lines += ["", f"What to try, test cards, where mails land: {url}tour/", ""]
+        lines += [f"Logs lie in {logs}. Ctrl-C stops everything and loses nothing.", ""]
         say("\n".join(lines))
 
     def _log(self, name: str) -> Path:

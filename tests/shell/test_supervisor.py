@@ -33,7 +33,7 @@ class RunningDemo:
         var_dir.mkdir(parents=True, exist_ok=True)
         unwanted = {"DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT"}
         environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-        environment |= {"VAR_DIR": str(var_dir), "PORT": str(port)}
+        environment |= {"VAR_DIR": str(var_dir), "PORT": str(port), "WORLD": "tiny"}
         with self.output.open("wb") as terminal:
             self.process = subprocess.Popen(
                 [sys.executable, "run.py", "demo"],
