@@ -1,7 +1,8 @@
-"""What a German sees: catalogues that are whole, pages without English in them, and mails in German."""
+"""What people of other languages see: whole catalogues, pages and mails without English, the right direction."""
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import io
 import re
@@ -12,17 +13,43 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from flask import Flask
+from flask_babel import force_locale, gettext, ngettext
 
+from app.core.moments import moment
+from app.core.money import Money
+from app.core.schedule import Schedule
 from app.core.web.choices import LOCALES
 from app.core.web.labels import DEEDS, ENDS
+from app.domains.booking.admin.hours import OverrideEntry, RuleEntry
+from app.domains.booking.models import AvailabilityOverride, AvailabilityRule
+from app.domains.booking.portal.times import day_words
+from app.domains.ledger.admin import PostingEntry
+from app.domains.ledger.models import Posting
+from app.domains.payments.admin.orders import ReceiptCounterEntry
+from app.domains.payments.admin.payments import AllocationEntry
+from app.domains.payments.models import Allocation, ReceiptCounter
 from app.shell import translations
+from app.shell.admin import ScheduleEntry
+from app.shell.schedule import TABLE, WORDS
 from tests.domains.accounts.support import NEW_PASSWORD, link_to, mails_to, run
 from tests.support.databases import Database
 from tests.support.world import PASSWORD, PLATFORM, Browser, World
 
 LANGUAGES = [code for code, _name in LOCALES if code != "en"]
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
-FAMILIAR = re.compile(r"\b(du|dein\w*|dir|dich|euch|euer|eure\w*)\b", re.IGNORECASE)
+# What must not be said: German says "Sie", Spanish says "tú".
+ADDRESS = {
+    "de": re.compile(r"\b(du|dein\w*|dir|dich|euch|euer|eure\w*)\b", re.IGNORECASE),
+    "es": re.compile(r"\b(usted(es)?|vosotr[oa]s|vuestr[oa]s?)\b", re.IGNORECASE),
+}
+STRAIGHT = {
+    "de": re.compile(r'["”]'),
+    "es": re.compile(r'["„]'),
+    "ar": re.compile(r'[";?]|,(?!\d)'),
+}
+# Spanish greets with a colon; Arabic has signs of its own.
+SAME_END = {".": ".", "!": "!", ":": ":", "?": "?؟", ",": ",،:"}
+DIRECTIONS = {"de": "ltr", "es": "ltr", "ar": "rtl"}
 NEWCOMER = "neu@mail.test"
 
 
@@ -42,7 +69,7 @@ def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def test_every_language_offered_has_a_catalogue_and_every_catalogue_is_offered() -> None:
-    assert LANGUAGES == translations.languages()
+    assert sorted(LANGUAGES) == translations.languages()
 
 
 def test_the_catalogues_are_complete(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,12 +79,27 @@ def test_the_catalogues_are_complete(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translations_use_the_same_placeholders(language: str) -> None:
+    """But a form of a plural may say its number as a word: "one lesson"."""
     found = messages(language)
     assert len(found) > 300
     for message in found:
         wanted = {name for text in forms(message.id) for name in PLACEHOLDER.findall(text)}
+        optional = {"%(num)s", "%(count)s"} if message.pluralizable else set()
         for text in forms(message.string):
-            assert set(PLACEHOLDER.findall(text)) == wanted, message.id
+            assert wanted - optional <= set(PLACEHOLDER.findall(text)) <= wanted, message.id
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 11, 100, 101, 1000])
+def test_a_plural_says_its_number(app: Flask, language: str, count: int) -> None:
+    """Only a form that is for one number alone may leave it out."""
+    alone = {"ar": {0, 1, 2}}.get(language, {1})
+    with app.app_context(), force_locale(language):
+        for message in messages(language):
+            if message.pluralizable and count not in alone:
+                one, many = forms(message.id)
+                others = {name: "…" for name in re.findall(r"%\((\w+)\)s", many) if name != "num"}
+                assert str(count) in ngettext(one, many, count, **(others | {"count": count})), many
 
 
 def test_the_check_sees_placeholders_of_scripts_too() -> None:
@@ -68,25 +110,29 @@ def test_the_check_sees_placeholders_of_scripts_too() -> None:
 def test_translations_end_as_the_text_does(language: str) -> None:
     """A sentence stays a sentence, a question a question, a lead-in a lead-in."""
     for message in messages(language):
-        for text, translated in zip(forms(message.id), forms(message.string), strict=True):
-            if text[-1] in ".?!:,":
-                assert translated[-1] == text[-1] or text == "No.", text
-            assert (text[:1].isspace(), text[-1:].isspace()) == (
-                translated[:1].isspace(),
-                translated[-1:].isspace(),
-            )
+        text = forms(message.id)[-1]
+        for translated in forms(message.string):
+            if text[-1] in SAME_END and not text.lower().endswith("no."):
+                assert translated[-1] in SAME_END[text[-1]], text
+            assert translated == translated.strip(), text
+            assert text == text.strip()
 
 
-def test_german_says_sie() -> None:
-    familiar = [m.string for m in messages("de") if any(map(FAMILIAR.search, forms(m.string)))]
-    assert familiar == []
+@pytest.mark.parametrize("language", ADDRESS)
+def test_everybody_is_addressed_the_same_way(language: str) -> None:
+    wrong = [m.string for m in messages(language) if any(map(ADDRESS[language].search, forms(m.string)))]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", STRAIGHT)
+def test_quotes_are_those_of_the_language(language: str) -> None:
+    wrong = [m.string for m in messages(language) if any(map(STRAIGHT[language].search, forms(m.string)))]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_compiled_is_what_is_written(app: Flask, language: str) -> None:
     """The app reads .mo files: `make test` compiles them, and so does `run.py translations compile`."""
-    from flask_babel import force_locale, gettext
-
     with app.app_context(), force_locale(language):
         stale = [m.id for m in messages(language) if not m.pluralizable and gettext(m.id) != m.string]
     assert stale == []
@@ -108,6 +154,50 @@ def test_what_is_stored_in_english_has_words_to_be_shown_in(pattern: str, words:
     stored = {found for text in texts for found in re.findall(pattern, text)}
     assert len(stored) >= 5
     assert stored <= set(words)
+
+
+def test_recurring_work_has_words() -> None:
+    assert {recurring.name for recurring in TABLE} == set(WORDS)
+
+
+def test_titles_of_records_are_words(app: Flask) -> None:
+    rule = AvailabilityRule(weekday=0, starts_minute=540, ends_minute=1440)
+    money = {"amount_minor": 123450, "currency": "EUR"}
+    with app.test_request_context(), force_locale("es"):
+        titles = [
+            RuleEntry().title_of(rule),
+            OverrideEntry().title_of(AvailabilityOverride(on_date=dt.date(2026, 3, 2))),
+            AllocationEntry().title_of(Allocation(**money)),
+            PostingEntry().title_of(Posting(**money)),
+            ReceiptCounterEntry().title_of(ReceiptCounter(kind="receipt")),
+            str(ScheduleEntry().title_of(Schedule(name="lapse holds"))),
+        ]
+    assert titles == [
+        "lunes, 09:00–24:00",
+        "lunes, 2 de marzo de 2026",
+        "1.234,50\xa0€",
+        "1.234,50\xa0€",
+        "Recibo",
+        "Dejar caducar las reservas temporales",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "time", "price"),
+    [
+        ("en", "Monday, March 9", "Mar 9, 2026, 2:30\u202fPM", "€1,234.50"),
+        ("de", "Montag, 9. März", "09.03.2026, 14:30", "1.234,50\xa0€"),
+        ("es", "lunes, 9 de marzo", "9 mar 2026, 14:30", "1.234,50\xa0€"),
+        ("ar", "الاثنين، 9 مارس", "09\u200f/03\u200f/2026، 2:30\u00a0م", "\u200f1,234.50\xa0€"),
+    ],
+)
+def test_days_times_and_amounts_are_written_as_the_language_does(
+    app: Flask, language: str, day: str, time: str, price: str
+) -> None:
+    at = dt.datetime(2026, 3, 9, 14, 30, tzinfo=dt.UTC)
+    with app.test_request_context(), force_locale(language):
+        assert (day_words(at.date()), moment(at)) == (day, time)
+        assert Money(123450, "EUR").format(language) == price
 
 
 # -- Pages -------------------------------------------------------------------------------------------------
@@ -137,7 +227,7 @@ def english_in(page: str, language: str = "de") -> list[str]:
         for text in forms(message.id)
         if len(text) >= 10 and not PLACEHOLDER.search(text)
     )
-    return [text for text in texts if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", shown)]
+    return [text for text in texts if text in shown and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", shown)]
 
 
 MANAGERS_PAGES = (
@@ -181,22 +271,24 @@ OPERATORS_PAGES = (
 )
 
 
-def test_no_english_is_left_on_a_managers_pages(world: World) -> None:
-    browser = manager(world)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_english_is_left_on_a_managers_pages(world: World, language: str) -> None:
+    browser = manager(world, language)
     ids = {"person": world.anna.people["tutor"], "membership": world.anna.memberships["tutor"]}
     for path in MANAGERS_PAGES:
         answer = browser.get(path.format(**ids))
         assert answer.status_code == 200, path
-        assert '<html lang="de"' in answer.text
-        assert english_in(answer.text) == [], path
+        assert f'<html lang="{language}" dir="{DIRECTIONS[language]}"' in answer.text
+        assert english_in(answer.text, language) == [], path
 
 
-def test_no_english_is_left_on_an_operators_pages(world: World) -> None:
-    browser = visitor(world, PLATFORM, email="operator@wemaster.test")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_english_is_left_on_an_operators_pages(world: World, language: str) -> None:
+    browser = visitor(world, PLATFORM, language, "operator@wemaster.test")
     for path in OPERATORS_PAGES:
         answer = browser.get(path.format(tenant=world.anna.id))
         assert answer.status_code == 200, path
-        assert english_in(answer.text) == [], path
+        assert english_in(answer.text, language) == [], path
 
 
 def test_the_search_for_english_finds_it(world: World) -> None:
@@ -242,7 +334,8 @@ def test_what_is_done_is_said_in_german(world: World) -> None:
     ):
         file = io.BytesIO("\n".join(["full_name", *names]).encode())
         data = {"csrf_token": browser.csrf("/admin/people/import"), "file": (file, "people.csv")}
-        assert browser.post_raw("/admin/people/import", data).status_code == 302
+        seen = browser.post_raw("/admin/people/import", data)
+        assert browser.say_yes("/admin/people/import", seen).status_code == 302
         assert said in browser.get("/admin/people/").text
 
 
@@ -276,7 +369,14 @@ def speak_german(world: World, database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("speaks", "title"), [("de-AT", "Anmelden"), ("fr, de;q=0.3", "Anmelden"), ("en", "Sign in")]
+    ("speaks", "title"),
+    [
+        ("de-AT", "Anmelden"),
+        ("fr, de;q=0.3", "Anmelden"),
+        ("en", "Sign in"),
+        ("es-419, es;q=0.9, en;q=0.8", "Iniciar sesión"),
+        ("ar-EG", "تسجيل الدخول"),
+    ],
 )
 def test_the_browser_is_asked_first(world: World, speaks: str, title: str) -> None:
     assert heading(visitor(world, world.anna.host, speaks)) == title
@@ -326,6 +426,19 @@ def test_an_invitation_of_a_german_company_is_german(german_company: World, data
     assert subject == "Manager anna lädt Sie zu Anna Tutors ein"
     assert "Guten Tag Nora Neu," in text
     assert re.search(r"bis \d{1,2}\. \w+ \d{4}, \d\d:\d\d (MEZ|MESZ)\b", text), text
+
+
+@pytest.mark.parametrize(("language", "direction"), [("es", "ltr"), ("ar", "rtl")])
+def test_a_mail_is_in_the_companys_language_and_direction(
+    world: World, database: Database, language: str, direction: str
+) -> None:
+    run(database, "UPDATE tenant SET locale = %s WHERE id = %s", language, world.anna.id)
+    world.app.extensions["places"].forget()
+    manager(world, "en").post("/admin/invitations/add", full_name="Nora", email=NEWCOMER, role="tutor")
+    [(subject, text, page)] = mails_to(world.app, database, NEWCOMER)
+    assert f'<html lang="{language}" dir="{direction}"' in page
+    assert english_in(page, language) == english_in(text, language) == []
+    world.app.extensions["places"].forget()
 
 
 def test_other_mails_of_a_german_company_are_german(german_company: World, database: Database) -> None:
