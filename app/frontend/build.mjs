@@ -1,9 +1,12 @@
 // Builds the front-end assets: `node app/frontend/build.mjs [source-hash]`, mostly by `python run.py assets`.
 //
 // Out come content-hashed files in app/static/dist/ and manifest.json, which maps plain names to them:
-//   app.css, app.rtl.css  Tabler without the parts we do not use, then our own css/*.css
+//   app.css, app.rtl.css  what we use of Tabler, then our own css/*.css
 //   app.js                the page scripts, loaded deferred
 //   chat.js, chat.css     what messages and notifications need beside; Socket.IO's client is in it
+//   charts.js             what dashboards need beside; of ECharts only what they draw with
+//   calendar.js, calendar.css  the calendar of lessons; FullCalendar is in it
+//   tour.css              the demo's tour
 //   theme.js              runs in <head>, before the first paint
 //   icons.svg             the sprite of the icons named in icons.json
 //   favicon.svg
@@ -13,9 +16,9 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promise
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { prune } from "./prune.mjs";
+import { PurgeCSS } from "purgecss";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.resolve(here, "../static/dist");
@@ -35,7 +38,20 @@ const fonts = {
   "emoji.ttf": ["noto-emoji", "400Regular", "NotoEmoji"],
 };
 
-/** Resolves `@import "tabler"` to Tabler's stylesheet of one direction, pruned. */
+/** Tabler's stylesheet without the rules whose classes stand in no template or script: the whole has 600 kB. */
+async function used(css) {
+  const [licence] = css.match(/\/\*!.*?\*\//s);
+  const [kept] = await new PurgeCSS().purge({
+    content: [path.join(here, "../**/*.html"), path.join(here, "**/*.js")],
+    css: [{ raw: css }],
+    // A class put together of two pieces would not be found: write such names out.
+    defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],
+    keyframes: true,
+  });
+  return `${licence}\n${kept.css}`;
+}
+
+/** Resolves `@import "tabler"` to what we use of Tabler's stylesheet of one direction. */
 function tabler(direction) {
   const file = direction === "rtl" ? "tabler.rtl.css" : "tabler.css";
   const source = path.join(packageFolder("@tabler/core"), "dist/css", file);
@@ -44,7 +60,7 @@ function tabler(direction) {
     setup(bundle) {
       bundle.onResolve({ filter: /^tabler$/ }, () => ({ path: source, namespace: "tabler" }));
       bundle.onLoad({ filter: /.*/, namespace: "tabler" }, async () => ({
-        contents: prune(await readFile(source, "utf8")),
+        contents: await used(await readFile(source, "utf8")),
         loader: "css",
       }));
     },
@@ -132,6 +148,10 @@ async function main(sourceHash) {
     "app.js": await bundle("app.js"),
     "chat.js": await bundle("js/chat.js"),
     "chat.css": await bundle("css/chat.css"),
+    "charts.js": await bundle("js/charts.js"),
+    "calendar.js": await bundle("js/calendar.js"),
+    "calendar.css": await bundle("css/agenda.css"),
+    "tour.css": await bundle("css/tour.css"),
     "theme.js": await bundle("theme.js"),
     "icons.svg": icons.svg,
     "favicon.svg": await readFile(path.join(here, "favicon.svg")),
@@ -143,6 +163,11 @@ async function main(sourceHash) {
   for (const [name, contents] of Object.entries(outputs)) {
     files[name] = hashed(name, contents);
     await writeFile(path.join(dist, files[name]), contents);
+    if (/\.(css|js|svg)$/.test(name)) {
+      // app/shell/assets.py sends these to browsers that take them.
+      await writeFile(path.join(dist, `${files[name]}.br`), brotliCompressSync(contents));
+      await writeFile(path.join(dist, `${files[name]}.gz`), gzipSync(contents, { level: 9 }));
+    }
     const kb = (bytes) => `${(bytes.length / 1000).toFixed(1).padStart(6)} kB`;
     if (name in fonts) continue; // no browser loads them
     console.log(`  ${files[name].padEnd(28)} ${kb(contents)} ${kb(gzipSync(contents, { level: 9 }))} gzip`);
@@ -154,7 +179,7 @@ async function main(sourceHash) {
   // A server that still runs with the last manifest keeps its files; older ones go.
   const keep = new Set([...Object.values(files), ...before, "manifest.json"]);
   for (const name of await readdir(dist)) {
-    if (!keep.has(name)) await rm(path.join(dist, name), { force: true });
+    if (!keep.has(name.replace(/\.(br|gz)$/, ""))) await rm(path.join(dist, name), { force: true });
   }
 }
 

