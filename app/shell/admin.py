@@ -21,7 +21,7 @@ from app.core.schedule import Schedule
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
-from app.core.web.categories import MONEY
+from app.core.web.categories import HEALTH, MONEY, SETUP
 from app.core.web.cells import NOTHING
 from app.core.web.entry import Action, AdminEntry, Category, Registry, Text
 from app.core.web.forms import Form, strip
@@ -40,16 +40,15 @@ from app.domains.payments import admin as payments
 from app.domains.tenancy import admin as tenancy
 from app.domains.tenancy.models import ACTIVE, Tenant
 from app.providers.mail.mock import MockMailMessage
-from app.shell import deliveries
+from app.shell import deliveries, list_entries
+from app.shell.schedule import WORDS
 from app.shell.security import ROLES
-
-OPERATIONS = Category("operations", _l("Operations"), "server", 90)
-SETTINGS = Category("settings", _l("Settings"), "settings", 70)
 
 NOT_IN_ADMIN: Mapping[str, str] = {
     "refresh_token": "secrets; seen through the sign-in they belong to",
     "handover_ticket": "secrets that live for 30 seconds",
     "throttle": "digests and counters",
+    "import_draft": "files that wait for a day for the yes of whoever chose them",
     "clock_offset": "one row, seen and moved on its own page",
     "ab_permission": "FAB's own, always empty",
     "ab_view_menu": "FAB's own, always empty",
@@ -68,7 +67,7 @@ NOT_IN_ADMIN: Mapping[str, str] = {
 class _Shown(AdminEntry):
     """Something that is looked at, and changed by its actions at most."""
 
-    category: Category = OPERATIONS
+    category: Category = HEALTH
     surfaces = frozenset({PLATFORM})
     can_add = can_edit = can_delete = False
 
@@ -157,7 +156,8 @@ class DeliveryEntry(_Shown):
     resource = "delivery"
     label, plural = _l("Delivery"), _l("Deliveries")
     lead = _l("What happened and still has to reach somebody. What gave up can be tried again.")
-    icon = "send"
+    icon, rank = "send", 10
+    waits = ("status", (DEAD,))
     columns = ("name", "handler", "status", "attempts", "announced_at", "due_at")
     details = (*columns, "delivered_at", "tenant_id", "payload", "last_error", "request_id")
     search = ("name", "handler")
@@ -183,10 +183,14 @@ class ScheduleEntry(_Shown):
     model = Schedule
     label, plural = _l("Schedule"), _l("Schedules")
     lead = _l("Recurring work, when it is due and how it went last.")
-    icon = "clock"
+    icon, rank = "clock", 20
     columns = ("name", "due_at", "last_run_at", "last_seconds", "last_error")
     search = ("name",)
     order = ("name", "asc")
+    formats = {"name": lambda value, _row: Cell("text", WORDS.get(value, value))}
+
+    def title_of(self, row: Schedule) -> Text:
+        return WORDS.get(row.name, row.name)
 
 
 class SentMailEntry(_Shown):
@@ -195,7 +199,7 @@ class SentMailEntry(_Shown):
     resource = "sent_mail"
     label, plural = _l("Sent mail"), _l("Sent mails")
     lead = _l("With the mock mail provider nothing leaves: what would have been sent is here.")
-    icon = "inbox"
+    icon, rank = "inbox", 30
     columns = ("sent_at", "recipient", "subject", "copies")
     details = (
         "sent_at",
@@ -220,7 +224,7 @@ class IdempotencyEntry(_Shown):
     slug = "idempotency-keys"
     label, plural = _l("Idempotency key"), _l("Idempotency keys")
     lead = _l("Requests of the last day that must not be done twice.")
-    icon = "key"
+    icon, rare = "key", True
     columns = ("route", "key", "actor", "status", "made_at")
     search = ("route", "key")
 
@@ -233,6 +237,7 @@ class AdminPage:
     url: str
     icon: str
     category: Category
+    rank: int = 50
     exists: Callable[[], bool] = lambda: True
 
     @property
@@ -245,27 +250,36 @@ PAGES = (
         Resource("brand", _l("Brand"), (READ, WRITE), frozenset({TENANT})),
         "/admin/brand/",
         "palette",
-        SETTINGS,
+        SETUP,
+        rank=10,
     ),
     AdminPage(
         Resource("books", _l("Books"), (READ,), frozenset({TENANT})),
         "/admin/books/",
         "book",
         MONEY,
+        rank=70,
     ),
     AdminPage(
         Resource("clock", _l("Business clock"), (READ, ACT), frozenset({PLATFORM})),
         "/admin/clock/",
         "clock",
-        OPERATIONS,
+        HEALTH,
         exists=business_clock.is_movable,
+    ),
+    AdminPage(
+        Resource("style", _l("Style"), (READ,), frozenset({PLATFORM})),
+        "/admin/style/",
+        "palette",
+        HEALTH,
+        rank=90,
     ),
 )
 
 
 def make_registry() -> Registry:
     """Every admin entry, in the order of the domains."""
-    own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry)
+    own = (DeliveryEntry, ScheduleEntry, SentMailEntry, IdempotencyEntry, *list_entries.ENTRIES)
     domains = (tenancy, accounts, booking, catalog, payments, earnings, ledger, messaging, notifications)
     entries = (CompanyEntry, *(entry for domain in domains for entry in domain.ADMIN), *own)
     return Registry(entry() for entry in entries)
