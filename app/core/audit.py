@@ -119,6 +119,28 @@ def record(
     session.execute(insert(AuditEntry.__table__), [entry])
 
 
+def record_of_list(
+    session: Session, model: type[Any], verb: str, *, label: str, changes: dict[str, Any], reason: str | None
+) -> None:
+    """An entry for a deed that is about many rows of a model and changes none, e.g. an export."""
+    thing = _Rows(label[:200])
+    entry = _entry(session, thing, verb, changes, reason, None)
+    session.execute(insert(AuditEntry.__table__), [{**entry, "thing_type": model.__tablename__}])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Stands for rows that have no one id."""
+
+    label: str
+    id: int = 0
+    tenant_id: int | None = None
+    __tablename__ = ""
+
+    def __str__(self) -> str:
+        return self.label
+
+
 def is_audited(thing: Any) -> bool:
     """Plumbing is not audited: a model says `AUDITED = False`; FAB's tables that stay empty don't matter."""
     return getattr(type(thing), "AUDITED", True) and not isinstance(thing, AuditEntry)

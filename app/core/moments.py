@@ -14,6 +14,8 @@ from flask_babel import get_locale, get_timezone
 def _pattern(locale: Locale) -> DateTimePattern:
     """Date of middle length and time to the minute, as one pattern per language."""
     date, time = locale.date_formats["medium"].pattern, locale.time_formats["short"].pattern
+    # "6:00 ص" stays on one line, as "6:00 PM" does by what CLDR says of English.
+    time = time.replace(" a", "\u00a0a")
     return parse_pattern(str(locale.datetime_formats["medium"]).format(time, date))
 
 

@@ -44,6 +44,9 @@ _SAME = str.maketrans(
 # A currency without a sign of its own stands apart from its digits: CLDR asks for that, and Babel writes
 # "NOK1.00".
 _RUN_TOGETHER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+# On a line from right to left a minus goes to the wrong side of its digits, and "US$" becomes "$US".
+_MINUS = re.compile(r"(?<!\u200e)-")
+_LATIN_SIGN = re.compile(r"(?<=[A-Za-z])[^\w\s]+(?=\s|$)")
 # Longer than any amount that fits, in any grouping; keeps a megabyte away from the pattern below.
 _LONGEST = 48
 
@@ -133,7 +136,10 @@ class Money:
         locale = Locale.parse(locale)
         pattern = _pattern(str(locale), exponent(self.currency))
         text: str = pattern.apply(self.decimal, locale, currency=self.currency, currency_digits=False)
-        return _RUN_TOGETHER.sub("\u00a0", text)
+        text = _RUN_TOGETHER.sub("\u00a0", text)
+        if locale.text_direction == "rtl":
+            text = _LATIN_SIGN.sub("\\g<0>\u200e", _MINUS.sub("\u200e-", text))
+        return text
 
     def __str__(self) -> str:
         return f"{self.decimal} {self.currency}"

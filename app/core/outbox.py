@@ -29,6 +29,7 @@ class Outbox(TenantMarked, Id, Model):
         UniqueConstraint("event_id", "handler"),
         CheckConstraint("status IN ('due', 'delivered', 'dead')", name="status"),
         Index("ix_outbox_due", "due_at", postgresql_where="status = 'due'"),
+        Index("ix_outbox_dead", "id", postgresql_where="status = 'dead'"),
     )
     MOVES: ClassVar[dict[str, frozenset[str]]] = {
         DUE: frozenset({DELIVERED, DEAD}),

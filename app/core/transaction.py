@@ -35,6 +35,12 @@ def after_commit(work: Callable[[], None]) -> None:
     db.session().info.setdefault("after_commit", []).append(work)
 
 
+def check_now(session: Session) -> None:
+    """Have the database check what it would check at the commit."""
+    session.flush()
+    session.execute(_CHECK_NOW)
+
+
 @contextmanager
 def transaction() -> Iterator[Session]:
     """Commit on success, roll back on any exception, refuse nesting.
@@ -51,8 +57,7 @@ def transaction() -> Iterator[Session]:
     session.info["after_commit"] = []
     try:
         yield session
-        session.flush()
-        session.execute(_CHECK_NOW)
+        check_now(session)
         session.commit()
     except DBAPIError as error:
         session.rollback()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from app.core import clock
 from app.core.db import Model, TenantOwned, db
 from app.core.states import Moves
-from app.shell import business_checks, models
+from app.shell import business_checks, models, review_checks
 
 LATE = dt.timedelta(hours=1)
 
@@ -176,7 +176,7 @@ RULES = (
     Rule("each accepted invitation has its member", accepted_without_member),
     Rule("states moved as allowed only", forbidden_moves),
     Rule("each state is the one that the audit trail ends with", moved_past_the_trail),
-    *(Rule(name, broken) for name, broken in business_checks.RULES),
+    *(Rule(name, broken) for name, broken in (*business_checks.RULES, *review_checks.RULES)),
 )
 
 

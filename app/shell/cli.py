@@ -180,12 +180,16 @@ def operator(email: str, name: str, password_stdin: bool) -> None:
 
 @cli.command()
 def seed() -> None:
-    """Fill the demo's world, then print its logins; what is there already stays as it is."""
+    """Live the demo's world up to now, then print its logins; what is there already stays as it is."""
     from app.shell import seed as world
 
     with _app() as app:
-        world.seed(app)
+        try:
+            world.seed(app, apart=True, say=click.echo)
+        except world.Unlived as trouble:
+            raise click.ClickException(str(trouble)) from None
         logins = world.logins(app)
+    click.echo()
     widths = [max(len(row[column]) for row in logins) for column in range(4)]
     for row in logins:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

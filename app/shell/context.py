@@ -1,4 +1,4 @@
-"""What every template knows: site, viewer, menu, languages, theme; and the locale of a request."""
+"""What every template knows: site, viewer, languages, theme; and the locale of a request."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from typing import Any
 from flask import Flask, g, has_request_context, request, session
 from flask_babel import format_date, format_datetime, format_decimal, format_time, get_locale
 
-from app.core.rights import READ
 from app.core.viewer import Viewer
 from app.core.web.choices import LOCALES
-from app.core.web.entry import Category, registry
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
 from app.core.web.visitor import chosen_zone
-from app.shell import portal_menu
-from app.shell.admin import PAGES
+from app.shell import portal_menu, side_menu
 from app.shell.assets import Assets
 
 LANGUAGES = {code: str(name) for code, name in LOCALES}
 THEMES = ("auto", "light", "dark")
-RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur"})
 
 
 def init_app(app: Flask) -> None:
@@ -33,17 +29,28 @@ def init_app(app: Flask) -> None:
         asset=assets,
         csp_nonce=nonce,
         product="WeMaster",
+        tour_url=_tour_url(app),
         text_direction=text_direction,
+        admin_menu=side_menu.admin_menu,
         portal_menu=portal_menu.portal_menu,
         unread_counts=portal_menu.unread_counts,
     )
     app.jinja_env.filters.update(
         localtime=lambda value: format_datetime(value, "medium"),
+        isotime=lambda value: value.isoformat(timespec="seconds"),  # HTML takes milliseconds at most
         clocktime=lambda value: format_time(value, "short"),
         localdate=lambda value: format_date(_local(value), "medium"),
         number=lambda value: format_decimal(value),
     )
     app.context_processor(page_context)
+
+
+def _tour_url(app: Flask) -> str | None:
+    """Where the demo's logins are, on every host; None in production."""
+    settings = app.extensions["settings"]
+    if settings.ENVIRONMENT == "production":
+        return None
+    return str(settings.url_of(settings.BASE_DOMAIN, "/tour/"))
 
 
 def page_context() -> dict[str, Any]:
@@ -52,37 +59,12 @@ def page_context() -> dict[str, Any]:
     return {
         "site": g.get("site"),
         "viewer": who,
-        "menu": menu(who) if who else [],
         "languages": [(code, name, code == locale) for code, name in LANGUAGES.items()],
         "text_direction": text_direction(),
         "locale_code": locale.replace("_", "-"),
         "theme": choose_theme(),
         "request_id": request_id(),
     }
-
-
-def menu(who: Viewer) -> list[dict[str, Any]]:
-    """The side menu of this viewer here, grouped by category, from what is registered."""
-    groups: dict[str, dict[str, Any]] = {}
-    for entry in registry().visible_to(who, g.site.surface):
-        group = groups.setdefault(entry.category.name, _group(entry.category))
-        here = request.path == entry.url or request.path.startswith(f"{entry.url}/")
-        group["entries"].append(
-            {"label": entry.plural, "url": f"{entry.url}/", "icon": entry.icon, "active": here}
-        )
-    for page in PAGES:
-        here = g.site.surface in page.resource.surfaces and page.exists()
-        if here and who.may(f"{page.resource.name}.{READ}"):
-            group = groups.setdefault(page.category.name, _group(page.category))
-            active = request.path == page.url
-            group["entries"].append(
-                {"label": page.label, "url": page.url, "icon": page.icon, "active": active}
-            )
-    return sorted(groups.values(), key=lambda group: group["order"])
-
-
-def _group(category: Category) -> dict[str, Any]:
-    return {"label": category.label, "icon": category.icon, "order": category.order, "entries": []}
 
 
 def choose_locale() -> str:
@@ -119,7 +101,7 @@ def choose_theme() -> str:
 
 def text_direction() -> str:
     locale = get_locale()
-    return "rtl" if locale is not None and locale.language in RIGHT_TO_LEFT else "ltr"
+    return str(locale.text_direction) if locale is not None else "ltr"
 
 
 def _local(value: Any) -> Any:

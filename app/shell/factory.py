@@ -21,6 +21,7 @@ from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.booking import api as booking_api
 from app.domains.booking.portal import BLUEPRINTS as BOOKING
+from app.domains.booking.portal.soon import free_times
 from app.domains.catalog import api as catalog_api
 from app.domains.catalog.portal import BLUEPRINTS as CATALOG
 from app.domains.earnings import api as earnings_api
@@ -36,17 +37,23 @@ from app.domains.tenancy import portal as tenancy_portal
 from app.providers import mail, payments, storage
 from app.shell import (
     admin,
+    assets,
+    bulk,
     clock_page,
     context,
     errors,
     home,
     hosts,
     identity,
+    lists,
     models,
     pages,
     schedule,
+    search,
     sockets,
+    style_page,
     suspension,
+    tour,
     wiring,
 )
 from app.shell.builder import HouseBuilder, register
@@ -158,6 +165,7 @@ def _data(app: Flask) -> None:
     app.extensions["rights"] = admin.make_catalogue(registry)
     app.extensions["wiring"] = wiring.make()
     app.extensions["schedule"] = schedule.TABLE
+    app.extensions["free_times"] = free_times
     business_clock.init_app(app)
 
 
@@ -212,11 +220,17 @@ def _surfaces(app: Flask) -> None:
         builder = HouseBuilder(app)
         register(builder, app.extensions["admin"])
         context.init_app(app)
+    assets.serve_compressed(app)
     for blueprint in (
         pages.health,
         pages.preferences,
         home.bp,
+        search.bp,
         clock_page.bp,
+        tour.bp,
+        style_page.bp,
+        lists.bp,
+        bulk.bp,
         tenancy_portal.bp,
         *ACCOUNTS,
         *CATALOG,

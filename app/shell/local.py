@@ -12,6 +12,9 @@ from typing import Any
 from app.shell import embedded
 from config import Settings, load_settings
 
+# Below VAR_DIR while the demo's world is being lived: nothing else may be at work meanwhile.
+UNFINISHED_WORLD = "world.unfinished"
+
 
 @contextlib.contextmanager
 def local_settings(**overrides: Any) -> Iterator[Settings]:

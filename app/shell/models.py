@@ -2,7 +2,17 @@
 
 from flask_appbuilder.security.sqla import models as _fab
 
-from app.core import audit, business_clock, idempotency, outbox, schedule, throttle
+from app.core import (
+    audit,
+    bulk,
+    business_clock,
+    idempotency,
+    import_drafts,
+    list_views,
+    outbox,
+    schedule,
+    throttle,
+)
 from app.core.db import Model
 from app.domains.accounts import models as accounts
 from app.domains.booking import models as booking
@@ -21,12 +31,15 @@ __all__ = [
     "_fab",
     "accounts",
     "audit",
+    "bulk",
     "booking",
     "business_clock",
     "catalog",
     "earnings",
     "idempotency",
+    "import_drafts",
     "ledger",
+    "list_views",
     "messaging",
     "metadata",
     "mock",

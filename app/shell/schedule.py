@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete
 
-from app.core import clock, idempotency, throttle
+from app.core import clock, idempotency, import_drafts, throttle
 from app.core.outbox import DELIVERED, Outbox
 from app.core.schedule import Recurring
 from app.core.scope import platform_scope
@@ -44,6 +45,7 @@ TABLE = (
     Recurring("forget delivered events", forget_delivered, dt.timedelta(hours=6)),
     Recurring("forget old sign-ins", forget_sessions, dt.timedelta(hours=6)),
     Recurring("forget idempotency keys", idempotency.forget_old, dt.timedelta(hours=1)),
+    Recurring("forget files to import", import_drafts.forget_old, dt.timedelta(hours=1)),
     Recurring("forget throttle windows", throttle.forget_old, dt.timedelta(hours=1)),
     Recurring("lapse holds", booking.lapse_holds, dt.timedelta(minutes=1), business_time=True),
     Recurring("finish lessons", booking.finish_lessons, dt.timedelta(minutes=10), business_time=True),
@@ -54,3 +56,18 @@ TABLE = (
     ),
     Recurring("clear tutors' earnings", earnings.clear_due, dt.timedelta(minutes=15), business_time=True),
 )
+
+# What an operator reads instead of the stored names.
+WORDS = {
+    "forget delivered events": _l("Forget delivered events"),
+    "forget old sign-ins": _l("Forget old sign-ins"),
+    "forget idempotency keys": _l("Forget idempotency keys"),
+    "forget files to import": _l("Forget files to import"),
+    "forget throttle windows": _l("Forget throttle windows"),
+    "lapse holds": _l("Lapse holds"),
+    "finish lessons": _l("Finish lessons"),
+    "close expired orders": _l("Close expired orders"),
+    "ask for unknown payments": _l("Ask for unknown payments"),
+    "remind of unread messages": _l("Remind of unread messages"),
+    "clear tutors' earnings": _l("Clear tutors' earnings"),
+}

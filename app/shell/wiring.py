@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from app.core import bulk
 from app.core.events import Event, Later, Wiring
 from app.domains.accounts import events as accounts
 from app.domains.accounts import jobs as accounts_jobs
@@ -22,18 +23,23 @@ from app.domains.payments import events as payments
 from app.domains.payments import jobs as payments_jobs
 from app.domains.tenancy import events as tenancy
 from app.domains.tenancy import jobs as tenancy_jobs
+from app.shell import bulk as run_of_many
 
 NOW: dict[type[Event], tuple[Callable[[Any], None], ...]] = {
     payments.OrderPaid: (booking_reactions.on_order_paid,),
     payments.OrderExpired: (booking_reactions.on_order_expired,),
     payments.DisputeOpened: (booking_reactions.on_dispute_opened,),
     payments.DisputeClosed: (booking_reactions.on_dispute_closed,),
+    payments.RefundRequested: (booking_reactions.on_refund_changed,),
+    payments.RefundFailed: (booking_reactions.on_refund_changed,),
+    booking.SeatMarked: (booking_reactions.on_seat_marked,),
     messaging.MessageSent: (messaging_reactions.push_message,),
     messaging.MarksMoved: (messaging_reactions.push_marks,),
     tenancy.TenantChanged: (tenancy_jobs.forget_hosts_at_once,),
 }
 
 LATER: dict[type[Event], tuple[Later, ...]] = {
+    bulk.BulkRunContinues: (Later(run_of_many.go_on, queue="low"),),
     accounts.PersonInvited: (Later(accounts_jobs.send_invitation, queue="mail"),),
     accounts.PasswordResetRequested: (Later(accounts_jobs.send_reset, queue="mail"),),
     accounts.PasswordChanged: (Later(accounts_jobs.send_password_changed, queue="mail"),),
@@ -48,6 +54,9 @@ LATER: dict[type[Event], tuple[Later, ...]] = {
     catalog.OfferingReturned: (Later(told.on_offering_returned),),
     catalog.OfferingPublished: (Later(told.on_offering_published),),
     catalog.OfferingChanged: (),
+    catalog.ReviewWritten: (Later(told.on_review_written),),
+    catalog.ReviewReplied: (Later(told.on_review_replied),),
+    catalog.ReviewModerated: (),
     booking.SeatHeld: (),
     booking.SeatReleased: (),
     booking.SeatBooked: (Later(told.on_seat_booked), Later(messaging_reactions.open_for_seat)),

@@ -192,6 +192,9 @@ def test_half_up_is_never_more_than_a_half_away(numerator: int, denominator: int
         (Money(0, "EUR"), "en", "€0.00"),
         (Money(-5, "EUR"), "en", "-€0.05"),
         (Money(BIGINT_MAX, "EUR"), "en", "€92,233,720,368,547,758.07"),
+        # Marks of direction keep the minus before its digits, and the dollar after its letters.
+        (Money(-22464, "USD"), "ar", "\u200f\u200e-224.64\u00a0US$\u200e"),
+        (Money(22464, "EUR"), "ar", "\u200f224.64\u00a0€"),
     ],
 )
 def test_format(money: Money, locale: str, text: str) -> None:

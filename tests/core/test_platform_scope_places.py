@@ -34,7 +34,6 @@ MAY_FORMAT_SQL = {
     "app/shell/business_checks.py": "names of our own tables and columns",
     "app/shell/checks.py": "names of our own tables and columns",
     "app/shell/embedded.py": "names of roles and databases of its own",
-    "app/shell/key_figures.py": "one query of its own inside others",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask_appbuilder.models.filters import BaseFilterConverter, Filters
 from flask_appbuilder.models.sqla.filters import FilterContains, FilterEqual, get_field_setup_query
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from sqlalchemy import inspect, or_
+from sqlalchemy import and_, inspect, or_
 from sqlalchemy.orm import Query, aliased, joinedload
 
 from app.core.db import db
@@ -116,6 +116,28 @@ class AdminData(SQLAInterface):
         return self.with_relations(query).order_by(
             *(key.asc() if direction == "asc" else key.desc() for key in keys)
         )
+
+    def after(self, query: Query[Any], order: tuple[str, str], row: tuple[Any, int] | None) -> Query[Any]:
+        """Of a query in this order the rows behind the one with this (value, id); NULL is the largest."""
+        if row is None:
+            return query
+        column, key = getattr(self.obj, order[0]), self.obj.id
+        (value, row_id), ascending = row, order[1] == "asc"
+        beyond = key > row_id if ascending else key < row_id
+        if order[0] == "id":
+            return query.filter(beyond)
+        if value is None:
+            alike = and_(column.is_(None), beyond)
+            return query.filter(alike if ascending else or_(alike, column.is_not(None)))
+        alike = and_(column == value, beyond)
+        if ascending:
+            return query.filter(or_(column > value, alike, column.is_(None)))
+        return query.filter(or_(column < value, alike))
+
+    def ids(self, filters: Filters, text: str, most: int) -> list[int]:
+        """The ids of the rows that match, in their order."""
+        query = self.base(filters, text).with_entities(self.obj.id).order_by(self.obj.id).limit(most)
+        return [row_id for (row_id,) in query]
 
     def with_relations(self, query: Query[Any]) -> Query[Any]:
         return query.options(*(loading(self.obj, path) for path in self.eager))

@@ -9,37 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import flash, jsonify, redirect, render_template, request
+from flask import flash, redirect, render_template, request
 from flask_appbuilder import ModelView, expose
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
-from app.core import scope
 from app.core.db import db
-from app.core.errors import DomainError, NotFound
-from app.core.ids import row_id
+from app.core.errors import DomainError
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
-from app.core.web import csv_rows, stamps, transfer
+from app.core.web import stamps
+from app.core.web.action_routes import ActionRoutes
 from app.core.web.admin_data import AdminData
 from app.core.web.admin_pages import Pages
 from app.core.web.csrf import keeps_text
-from app.core.web.entry import Action, AdminEntry, eager_of, registry
+from app.core.web.entry import AdminEntry, eager_of, registry
 from app.core.web.entry_forms import form_data, form_of
 from app.core.web.forms import Form
-from app.core.web.guards import Guarded
-from app.core.web.list_args import ListArgs
+from app.core.web.import_routes import ImportRoutes
+from app.core.web.list_routes import ListRoutes
 from app.core.web.once import once
+from app.core.web.record_pages import fill_in
 from app.core.web.site import site
-from app.core.web.uploads import takes_files
-from app.core.web.viewing import safe_next, to_sign_in, viewer
+from app.core.web.viewing import safe_next
 
 FAB_METHODS = {"action", "action_post", "download"}
-MAX_BULK = 200
 
 
-class AdminView(Guarded, ModelView):
+class AdminView(ListRoutes, ImportRoutes, ActionRoutes, ModelView):
     """The screens of one entry; made by `view_of(entry)`, never by hand."""
 
     exclude_route_methods = FAB_METHODS
@@ -47,6 +44,7 @@ class AdminView(Guarded, ModelView):
         "list": READ,
         "show": READ,
         "export": READ,
+        "export_xlsx": READ,
         "options": READ,
         "add": WRITE,
         "edit": WRITE,
@@ -71,19 +69,6 @@ class AdminView(Guarded, ModelView):
 
     # -- reading -------------------------------------------------------------------------------
 
-    @expose("/")
-    def list(self) -> Any:
-        """A page of the list."""
-        who = self._enter(READ)
-        if not isinstance(who, Viewer):
-            return who
-        args = ListArgs.read(self.entry, request.args)
-        count, rows = self._fetch(args)
-        last_page = max(1, -(-count // args.size))
-        if args.page > last_page:
-            return redirect(args.link(page=last_page))
-        return render_template("admin/list.html", page=self._pages(who).listing(args, count, rows))
-
     @expose("/<id:pk>")
     def show(self, pk: int) -> Any:
         """One record with its story."""
@@ -91,26 +76,6 @@ class AdminView(Guarded, ModelView):
         if not isinstance(who, Viewer):
             return who
         return render_template("admin/show.html", page=self._pages(who).show(self._row(pk)))
-
-    @expose("/export.csv")
-    def export(self) -> Any:
-        """What the list shows, filtered and sorted, as CSV."""
-        who = self._enter(READ)
-        if not isinstance(who, Viewer):
-            return who
-        args = ListArgs.read(self.entry, request.args)
-        query = self.datamodel.ordered(
-            self.datamodel.base(args.filters(self.datamodel), args.query), args.order
-        )
-        cells = self._pages(who).cells
-        return transfer.csv_response(self.entry, cells, query.limit(transfer.MAX_ROWS))
-
-    @expose("/options")
-    def options(self) -> Any:
-        """Rows for a choice that match `q`, as JSON."""
-        self._require(READ)
-        rows = self.datamodel.options(request.args.get("q", "").strip()[:100])
-        return jsonify([{"value": str(row.id), "label": str(row)} for row in rows])
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -123,6 +88,8 @@ class AdminView(Guarded, ModelView):
             return who
         self._offered(self.entry.can_add)
         form = self.add_form()
+        if request.method == "GET":
+            fill_in(form, request.args)
         if request.method == "POST" and form.validate():
             try:
                 with transaction():
@@ -182,103 +149,6 @@ class AdminView(Guarded, ModelView):
                 status = error.status
         page = self._pages(who).confirm_delete(pk, name, errors)
         return render_template("admin/confirm.html", page=page), status
-
-    @expose("/import", methods=["GET", "POST"])
-    @takes_files
-    def import_rows(self) -> Any:
-        """Rows from a CSV file: all of them, or none and the errors by line."""
-        who = self._enter(WRITE)
-        if not isinstance(who, Viewer):
-            return who
-        self._offered(self.entry.can_import)
-        if request.args.get("template"):
-            return transfer.template_response(self.entry)
-        form = transfer.UploadForm()
-        outcome = transfer.Outcome()
-        status = 422 if request.method == "POST" else 200
-        if request.method == "POST" and form.validate():
-            raw = form.file.data.stream.read(csv_rows.MAX_IMPORT_BYTES + 1)
-            outcome = transfer.import_csv(self.entry, self.add_form, raw, who)
-            if not outcome.errors:
-                words = ngettext(
-                    "%(num)s record was imported.", "%(num)s records were imported.", outcome.count
-                )
-                flash(f"{words} {outcome.said_of_ignored}".strip(), "success")
-                return redirect(f"{self.entry.url}/")
-            status = outcome.status
-        page = self._pages(who).import_page(form, self.add_form, outcome)
-        return render_template("admin/import.html", page=page), status
-
-    @expose("/<id:pk>/do/<name>", methods=["GET", "POST"])
-    @keeps_text
-    def do(self, pk: int, name: str) -> Any:
-        """An action on one record: ask first, then do it."""
-        return self._do(name, [pk], f"{self.entry.url}/{pk}")
-
-    @expose("/do/<name>", methods=["GET", "POST"])
-    @keeps_text
-    def do_many(self, name: str) -> Any:
-        """An action on the records that were selected in a list: all of them or none."""
-        given = request.values.getlist("id")
-        pks = [pk for text in given if (pk := row_id(text)) is not None]
-        if not given or len(given) > MAX_BULK or len(pks) < len(given):
-            flash(_("Please select some rows first, %(most)s at most.", most=MAX_BULK), "warning")
-            return redirect(f"{self.entry.url}/")
-        return self._do(name, pks, f"{self.entry.url}/", bulk=True)
-
-    def _do(self, name: str, pks: Sequence[int], back: str, *, bulk: bool = False) -> Any:
-        action = next((a for a in self.entry.actions if a.name == name), None)
-        if action is None or (bulk and not action.bulk):
-            raise NotFound
-        who = self._enter(action.verb)
-        if not isinstance(who, Viewer):
-            return who
-        self._offered(action.surfaces is None or site().surface in action.surfaces)
-        rows = self.datamodel.find_all(pks)
-        if len(rows) != len(set(pks)):
-            raise NotFound
-        action.check(rows)
-        form = (action.form or Form)()
-        errors: Sequence[str] = []
-        status = 200
-        if request.method == "POST":
-            if form.validate():
-                try:
-                    return self._run(action, rows, form, who, back)
-                except DomainError as error:
-                    form.show_refusal(error)
-                    status = error.status
-            else:
-                status = 422
-            errors = form.refusals
-        page = self._pages(who).confirm_action(action, rows, form, back, errors, bulk=bulk)
-        return render_template("admin/confirm.html", page=page), status
-
-    def _run(self, action: Action, rows: Any, form: Form, who: Viewer, back: str) -> Any:
-        if action.own_scope:
-            scope.release()
-            said = [action.run(row, form_data(form), who) for row in rows]
-        else:
-            with transaction():
-                said = [action.run(row, form_data(form), who) for row in rows]
-        if action.leaves:
-            return redirect(str(said[0]))
-        flash(str(said[0] if len(rows) == 1 and said[0] else action.done), "success")
-        return redirect(back)
-
-    # -- the guards ----------------------------------------------------------------------------
-
-    def _enter(self, verb: str) -> Any:
-        """The viewer, who may do this here; a redirect to the sign-in page for a visitor's GET."""
-        if viewer() is None and request.method == "GET" and site().surface in self.entry.surfaces:
-            return to_sign_in()
-        return self._require(verb)
-
-    def _fetch(self, args: ListArgs) -> tuple[int, Sequence[Any]]:
-        filters = args.filters(self.datamodel)
-        return self.datamodel.fetch(
-            filters, text=args.query, order=args.order, page=args.page, size=args.size
-        )
 
     def _pages(self, who: Viewer) -> Pages:
         return Pages(self.entry, registry(), who, site())

@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask_babel import format_date, format_decimal
+from flask_babel import format_date, format_decimal, get_locale
 from flask_babel import gettext as _
 
 from app.core.moments import moment
+from app.core.money import Money
 from app.core.rights import READ
 from app.core.viewer import Viewer
 from app.core.web.entry import AdminEntry, Registry
@@ -81,6 +82,11 @@ class Cells:
         if len(text) > MAX_TEXT or "\n" in text:
             return Cell("prose", text)
         return Cell("text", text)
+
+
+def money_cell(amount: Money) -> Cell:
+    """An amount as the reader's language writes it, which a spreadsheet can calculate with."""
+    return Cell("money", amount.format(get_locale() or "en"), value=amount)
 
 
 def plain_text(cell: Cell) -> str:

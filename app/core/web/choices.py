@@ -13,7 +13,7 @@ from app.core import money
 
 Choices = Sequence[tuple[str, LazyString | str]]
 
-LOCALES: Choices = (("en", "English"), ("de", "Deutsch"))
+LOCALES: Choices = (("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("ar", "العربية"))
 PLEASE_CHOOSE = ("", _l("Please choose"))
 _AREAS = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
 

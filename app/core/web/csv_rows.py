@@ -1,4 +1,4 @@
-"""A CSV file as rows under the names of a form's fields, however a spreadsheet wrote it."""
+"""A file as rows under the names of a form's fields, however a spreadsheet wrote it: CSV, or a workbook."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from flask_babel import gettext as _
 from wtforms import BooleanField
 
 from app.core.errors import Invalid
+from app.core.web import xlsx_rows
 from app.core.web.entry import AdminEntry
-from app.core.web.forms import Form
+from app.core.web.forms import Form, LocalDateTimeField
 
 MAX_IMPORT_BYTES = 5 * 1024 * 1024
 _OWN_MARK = re.compile(r"(^|(?<=[;\r\n]))'(?=[=+\-@＝＋－＠\t\r\n])")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NO, _YES = ("", "0", "n", "no", "false"), ("1", "y", "yes", "true", "x")
 
 
@@ -28,41 +30,49 @@ class Line:
 
 
 @dataclass(frozen=True)
-class CsvRows:
+class FileRows:
     """The rows that hold anything; `ignored` are heads of columns that are only shown."""
 
     lines: Sequence[Line]
     ignored: Sequence[str]
 
 
-def read_rows(entry: AdminEntry, form: Form, raw: bytes) -> CsvRows:
+def read_rows(entry: AdminEntry, form: Form, raw: bytes) -> FileRows:
     """What a file says for this form, by the names or labels in its first line. Raises Invalid."""
+    if len(raw) > MAX_IMPORT_BYTES:
+        raise Invalid(_("This file is too large: 5 MB at most."))
+    table = xlsx_rows.table(raw) if xlsx_rows.is_workbook(raw) else _csv_table(raw)
+    _line, head = next(table, (1, ()))
+    names, ignored = _names(entry, form, head)
+    read = _Reader(names, form)
+    lines: list[Line] = []
+    for number, row in table:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(lines) >= entry.max_import_rows:
+            raise Invalid(_("Too many rows: %(most)s at most.", most=entry.max_import_rows))
+        lines.append(read.line(number, row))
+    if not lines:
+        raise Invalid(_("There are no rows in this file."))
+    return FileRows(lines, ignored)
+
+
+def _csv_table(raw: bytes) -> Iterator[tuple[int, Sequence[str]]]:
+    """(number of its line, cells) of each row. Raises Invalid."""
     text = _text(raw)
     first = text.split("\n", 1)[0]
     delimiter = ";" if first.count(";") > first.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines: list[Line] = []
+    before = 0
     try:
-        names, ignored = _names(entry, form, next(reader, []))
-        switches = {name for name, field in form._fields.items() if isinstance(field, BooleanField)}
-        read = _Reader(names, switches)
-        before = reader.line_num
         for row in reader:
-            if len(lines) >= entry.max_import_rows:
-                raise Invalid(_("Too many rows: %(most)s at most.", most=entry.max_import_rows))
-            if any(cell.strip() for cell in row):
-                lines.append(read.line(before + 1, row))
+            yield before + 1, row
             before = reader.line_num
     except csv.Error:
         raise Invalid(_("Line %(line)s can't be read as CSV.", line=reader.line_num)) from None
-    if not lines:
-        raise Invalid(_("There are no rows in this file."))
-    return CsvRows(lines, ignored)
 
 
 def _text(raw: bytes) -> str:
-    if len(raw) > MAX_IMPORT_BYTES:
-        raise Invalid(_("This file is too large: 5 MB at most."))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -108,8 +118,11 @@ def _fields(form: Form) -> Iterator[tuple[str, str]]:
 class _Reader:
     """Cells as the form's texts: without the apostrophes of our own export, switches in words."""
 
-    def __init__(self, names: Sequence[str | None], switches: set[str]) -> None:
-        self.names, self.switches = names, switches
+    def __init__(self, names: Sequence[str | None], form: Form) -> None:
+        fields = form._fields.items()
+        self.names = names
+        self.switches = {name for name, field in fields if isinstance(field, BooleanField)}
+        self.moments = {name for name, field in fields if isinstance(field, LocalDateTimeField)}
         self.off = {*_NO, str(_("No")).casefold()}
         self.words = {*self.off, *_YES, str(_("Yes")).casefold()}
 
@@ -129,5 +142,7 @@ class _Reader:
                     )
                 if word in self.off:
                     continue
+            elif name in self.moments and _DAY.fullmatch(text):
+                text += " 00:00"  # how a workbook keeps midnight
             values[name] = text
         return Line(number, values)

@@ -69,11 +69,21 @@ class Action:
 
 @dataclass(frozen=True)
 class Related:
-    """Rows of another entry shown on a record's page: those whose `column` is the record's id."""
+    """Rows of another entry on a record's page: those whose `column` is the record's id. `column` may lead
+    over one relation (`payment.order_id`).
+
+    `entry` is the other side: in `related` whose rows they are, in `listed_on` on whose page they stand.
+    `columns` are shown, else the entry's own but the one that would name this record on each row.
+    Nothing is shown where there are no rows, unless `invites` says of the record that more can be added from
+    here. What happened to them is told in the page's history, unless `told` says no.
+    """
 
     entry: str
     column: str
     title: Text
+    columns: tuple[str, ...] = ()
+    invites: Callable[[Any], bool] = lambda _row: False
+    told: bool = True
 
 
 class AdminEntry:
@@ -86,6 +96,10 @@ class AdminEntry:
     slug: str = ""
     resource: str = ""
     category: Category
+    rank: int = 50
+    rare: bool = False
+    menu_label: Text = ""
+    waits: tuple[str, tuple[str, ...]] | None = None
     icon: str = "database"
     surfaces: frozenset[str] = frozenset({TENANT})
     verbs: tuple[str, ...] = ()
@@ -95,10 +109,12 @@ class AdminEntry:
     form: tuple[str, ...] = ()
     edit_form: tuple[str, ...] | None = None
     search: tuple[str, ...] = ()
+    found_by: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     order: tuple[str, str] = ("id", "desc")
     sortable: tuple[str, ...] | None = None
     eager: tuple[str, ...] = ()
+    only_on_page: tuple[str, ...] = ()
     api_columns: tuple[str, ...] | None = None
 
     labels: Mapping[str, Text] = {}
@@ -111,6 +127,9 @@ class AdminEntry:
     actions: tuple[Action, ...] = ()
     primary: str | None = None
     related: tuple[Related, ...] = ()
+    listed_on: tuple[Related, ...] = ()
+    sections: tuple[tuple[Text, tuple[str, ...]], ...] = ()
+    deeds: Mapping[str, Text] = {}
 
     can_add: bool = True
     can_edit: bool = True
@@ -185,6 +204,10 @@ class AdminEntry:
         """What is told, and said to do next, when this row was added."""
         return self.next_step
 
+    def title_of(self, row: Any) -> Text:
+        """What this row is called on its page, in search results and in histories."""
+        return str(row)
+
     def primary_of(self, row: Any) -> str | None:
         """The name of the action that is the thing to do with this row now; editing comes after it."""
         return self.primary
@@ -232,13 +255,19 @@ class Registry:
         if len(self.by_slug) != len(self.entries):
             raise ValueError("two admin entries share an address")
 
+    def readable_by(self, viewer: Viewer, surface: str) -> list[AdminEntry]:
+        """The entries that this viewer may look at here."""
+        return [e for e in self.entries if surface in e.surfaces and viewer.may(e.right(READ))]
+
     def visible_to(self, viewer: Viewer, surface: str) -> list[AdminEntry]:
         """The menu entries of this viewer here."""
-        return [
-            entry
-            for entry in self.entries
-            if entry.in_menu and surface in entry.surfaces and viewer.may(entry.right(READ))
-        ]
+        return [entry for entry in self.readable_by(viewer, surface) if entry.in_menu]
+
+    def related_to(self, entry: AdminEntry) -> list[tuple[AdminEntry, Related]]:
+        """Whose rows a record's page lists: those its entry names, then those that list themselves there."""
+        own = [(self.by_slug[related.entry], related) for related in entry.related]
+        others = [(e, r) for e in self.entries for r in e.listed_on if r.entry == entry.slug]
+        return own + others
 
 
 def registry() -> Registry:

@@ -220,7 +220,7 @@ class RelatedField(SelectFieldBase):
         if self.data is not None and all(row.id != self.data.id for row in rows):
             rows.insert(0, self.data)
         if self.optional or self.data is None:
-            yield Choice("", "" if self.optional else _("Please choose"), self.data is None, {})
+            yield Choice("", "–" if self.optional else _("Please choose"), self.data is None, {})
         for row in rows:
             yield Choice(str(row.id), str(row), self.data is not None and row.id == self.data.id, {})
 

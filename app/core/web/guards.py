@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
+
 from app.core.errors import NotFound
 from app.core.viewer import Viewer
 from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry
 from app.core.web.site import site
-from app.core.web.viewing import require
+from app.core.web.viewing import require, to_sign_in, viewer
 
 
 class Guarded:
@@ -38,6 +40,16 @@ class Guarded:
         Actions don't come through here: their services lock what they need, in their own order.
         """
         return _found(self.datamodel.find_for_update(pk))
+
+
+class PageGuarded(Guarded):
+    """The same for pages: a visitor is sent to sign in, and comes back."""
+
+    def _enter(self, verb: str) -> Any:
+        """The viewer, who may do this here; a redirect to the sign-in page for a visitor's GET."""
+        if viewer() is None and request.method == "GET" and site().surface in self.entry.surfaces:
+            return to_sign_in()
+        return self._require(verb)
 
 
 def _found(row: Any) -> Any:

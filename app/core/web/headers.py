@@ -38,6 +38,12 @@ def policy(form_targets: str = "") -> str:
     )
 
 
+def let_forms_lead_to(origin: str | None) -> None:
+    """This page's forms lead to another host, by a redirect at the end."""
+    if origin is not None:
+        g.form_targets = f"{g.get('form_targets', '')} {origin}"
+
+
 def _of_file(path: str, status: int) -> str:
     """A built file's name changes with its content; any other has to be asked for anew each time."""
     if status not in {200, 206, 304}:

@@ -1,17 +1,20 @@
-"""What the page of an import says of each column: an example, and how it is to be written."""
+"""The pages of an import: how each column of a file is written, what is wrong with it, what it would do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, DateField, EmailField, Field, IntegerField, SelectField
 
+from app.core.web.csv_rows import MAX_IMPORT_BYTES
 from app.core.web.entry import AdminEntry
 from app.core.web.forms import Form, LocalDateTimeField, RelatedField
-from app.core.web.pages import ImportColumn, Text
+from app.core.web.pages import ImportColumn, ImportPage, PreviewPage, Text
+from app.core.web.transfer import MAX_ERRORS, Outcome
 
 MAX_WORDS = 12  # of a longer choice only the first are named
 
@@ -25,6 +28,64 @@ EXAMPLES: Mapping[str, Text] = {
     "phone": "+49 30 1234567",
     "slug": "fjord-tutors",
 }
+
+
+def import_page(entry: AdminEntry, form: Form, row_form: type[Form], outcome: Outcome) -> ImportPage:
+    """To choose a file, or the next one where the last was refused."""
+    wrong, lines = outcome.wrong_lines, outcome.lines
+    summary = ""
+    if lines and len(outcome.errors) < MAX_ERRORS:
+        summary = ngettext(
+            "%(num)s of %(all)s rows has an error.", "%(num)s of %(all)s rows have errors.", wrong,
+            all=format_decimal(lines),
+        )  # fmt: skip
+    elif lines:
+        summary = _("There are many errors; these are the first %(count)s.", count=MAX_ERRORS)
+    return ImportPage(
+        title=_("Import: %(what)s", what=entry.plural),
+        lead=_(
+            "A file with one row per record, CSV or Excel. You see what it would do before anything is done."
+        ),
+        limits=_(
+            "At most %(rows)s rows and %(megabytes)s MB. The first line names the columns, by name or in "
+            "your language; a file that was exported here can be imported as it is.",
+            rows=format_decimal(entry.max_import_rows),
+            megabytes=MAX_IMPORT_BYTES // 1024**2,
+        ),
+        form=form,
+        columns=import_columns(entry, row_form),
+        errors=[(e.line, e.column, e.message) for e in outcome.errors],
+        cancel_url=f"{entry.url}/",
+        template_url=f"{entry.url}/import?template=1",
+        workbook_url=f"{entry.url}/import?template=xlsx",
+        notice=outcome.said_of_ignored,
+        summary=summary,
+        by_column=outcome.wrong_columns,
+    )
+
+
+def preview_page(entry: AdminEntry, form: Form, outcome: Outcome, filename: str) -> PreviewPage:
+    """A file that nothing is against, and the question whether to take it."""
+    count, shown = outcome.count, len(outcome.sample)
+    rest = ngettext("and %(num)s more row", "and %(num)s more rows", count - shown) if count > shown else ""
+    return PreviewPage(
+        title=_("Import: %(what)s", what=entry.plural),
+        lead=filename,
+        summary=ngettext(
+            "%(num)s new record, no errors. Nothing is imported yet.",
+            "%(num)s new records, no errors. Nothing is imported yet.",
+            count,
+        ),
+        heads=outcome.read,
+        rows=outcome.sample,
+        rest=rest,
+        form=form,
+        hidden=[("draft", str(outcome.draft_id))],
+        submit_label=ngettext("Import %(num)s record", "Import %(num)s records", count),
+        cancel_url=f"{entry.url}/",
+        again_url=f"{entry.url}/import",
+        notice=outcome.said_of_ignored,
+    )
 
 
 def import_columns(entry: AdminEntry, form: type[Form]) -> list[ImportColumn]:

@@ -112,6 +112,11 @@ DEEDS = {
     "paused": _l("paused it"),
     "resumed": _l("offered it again"),
     "archived": _l("put it into the archive"),
+    "reviewed": _l("reviewed it"),
+    "answered": _l("answered it"),
+    "hidden": _l("hid it"),
+    "shown again": _l("showed it again"),
+    "came back": _l("brought it back"),
     "given back": _l("gave it back"),
     "refunded after a dispute": _l("gave it back after a dispute"),
     "earned": _l("noted it as earned"),
@@ -128,6 +133,8 @@ DEEDS = {
     "opened by an operator": _l("opened these pages as an operator"),
     "signed out": _l("signed this device out"),
     "tried again": _l("had it tried again"),
+    "exported": _l("exported the list"),
+    "stopped": _l("stopped it"),
 }
 
 # Why a sign-in ended, by the reason that is stored with it.

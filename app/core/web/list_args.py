@@ -32,7 +32,11 @@ class BadQuery(Invalid):
 
 @dataclass(frozen=True)
 class ListArgs:
-    """What one request asks of a list. `values` are the filters as they came in the query string."""
+    """What one request asks of a list. `values` are the filters as they came in the query string.
+
+    `view` names the saved view that is open and `columns` what is shown instead of the entry's own; neither
+    is read here, see `list_state`.
+    """
 
     entry: AdminEntry
     query: str
@@ -40,6 +44,8 @@ class ListArgs:
     page: int
     size: int
     values: Mapping[str, str] = field(default_factory=dict)
+    view: str = ""
+    columns: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, entry: AdminEntry, args: Mapping[str, str]) -> ListArgs:
@@ -63,15 +69,27 @@ class ListArgs:
 
     def link(self, **changes: Any) -> str:
         """The list's address with some of it changed; None takes a part away."""
-        own = self.order != self.entry.order
-        parts: dict[str, Any] = {"q": self.query, **self.values}
-        if own:
-            parts["sort"] = ("-" if self.order[1] == "desc" else "") + self.order[0]
-        parts |= {"size": self.size if self.size != SIZES[0] else None}
-        parts |= {"page": self.page, **changes}
+        return self.address("", **changes)
+
+    def address(self, place: str, **changes: Any) -> str:
+        """The same of another page of the list, e.g. its export."""
+        parts: dict[str, Any] = {**self.as_args(), "page": self.page, "view": self.view, **changes}
         parts["page"] = None if parts["page"] == 1 else parts["page"]
         query = urlencode({name: value for name, value in parts.items() if value not in (None, "")})
-        return f"{self.entry.url}/?{query}" if query else f"{self.entry.url}/"
+        return f"{self.entry.url}/{place}?{query}" if query else f"{self.entry.url}/{place}"
+
+    def as_args(self) -> dict[str, str]:
+        """What makes this list another than the plain one, wherever one is in it: fit to be kept."""
+        found = {"q": self.query, **dict(sorted(self.values.items()))}
+        if self.order != self.entry.order:
+            found["sort"] = ("-" if self.order[1] == "desc" else "") + self.order[0]
+        if self.size != SIZES[0]:
+            found["size"] = str(self.size)
+        return {name: text for name, text in found.items() if text}
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return self.columns or self.entry.columns
 
     def filters(self, data: AdminData) -> RequestFilters:
         """Fresh filters of this request only."""

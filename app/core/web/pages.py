@@ -14,7 +14,8 @@ Text: TypeAlias = LazyString | str
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value as it is shown. `tone` colours a badge; `url` makes it a link."""
+    """One value as it is shown. `tone` colours a badge; `url` makes it a link; `value` is what a
+    spreadsheet calculates with: Money, or a share as a Decimal."""
 
     kind: str
     text: Text
@@ -22,6 +23,7 @@ class Cell:
     tone: str = "secondary"
     title: Text | None = None
     items: Sequence[str] = ()
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,47 @@ class Empty:
     filtered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A column that a list can show."""
+
+    name: str
+    label: str
+    chosen: bool
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTab:
+    """A saved view above its list; `owner` is named where it is a colleague's."""
+
+    label: Text
+    url: str
+    active: bool
+    owner: str = ""
+    opens: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ViewBar:
+    """The saved views of a list, and what can be done with the one that is open. Without an address there
+    is no such thing to do."""
+
+    tabs: Sequence[ViewTab] = ()
+    save_url: str = ""
+    may_share: bool = False
+    kept: Sequence[tuple[str, str]] = ()
+    may_save: bool = False
+    columns_url: str = ""
+    active_id: int | None = None
+    active_name: str = ""
+    owner: str = ""
+    edit_url: str = ""
+    update_url: str = ""
+    dropped: str = ""
+
+
 @dataclass(frozen=True)
 class ListPage:
     title: Text
@@ -100,7 +143,12 @@ class ListPage:
     add_label: Text | None = None
     import_url: str | None = None
     export_url: str | None = None
+    xlsx_url: str | None = None
     bulk_actions: Sequence[ActionLink] = ()
+    matching: str = ""
+    views: ViewBar = field(default_factory=ViewBar)
+    choices: Sequence[Choice] = ()
+    zone: str = ""
 
     @property
     def pages(self) -> int:
@@ -117,11 +165,17 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
+    """`kind` is who acted (user, visitor, system); `thing` to what, if not to the page's record."""
+
     when: dt.datetime
     who: str
     text: Text
     changes: Sequence[tuple[Text, str, str]] = ()
     reason: str | None = None
+    address: str = ""
+    kind: str = "user"
+    origin: str = ""
+    thing: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +185,9 @@ class RelatedList:
     rows: Sequence[Row]
     count: int | None = 0
     more_url: str | None = None
+    add_url: str | None = None
+    add_label: Text = ""
+    is_more: bool = False
 
 
 Group = tuple[Text | None, Sequence[tuple[Text, Cell, Text | None]]]
@@ -151,6 +208,9 @@ class ShowPage:
     related: Sequence[RelatedList] = ()
     primary: ActionLink | None = None
     hint: Text = ""
+    aside: Sequence[tuple[Text, Cell]] = ()
+    history_url: str | None = None
+    back_label: Text = ""
 
 
 @dataclass(frozen=True)
@@ -180,6 +240,7 @@ class ConfirmPage:
     form: Any = None
     danger: bool = False
     errors: Sequence[Text] = ()
+    more: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,28 +264,28 @@ class ImportPage:
     errors: Sequence[tuple[int, Text, Text]]
     cancel_url: str
     template_url: str
-    hidden: Sequence[tuple[str, str]] = ()
+    workbook_url: str
     notice: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    label: Text
-    value: str
-    url: str | None = None
-    hint: Text | None = None
-    icon: str = "activity"
-    tone: str = "secondary"
+    summary: Text = ""
+    by_column: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True)
-class HomePage:
+class PreviewPage:
+    """A file that was looked through: its first rows as they would be read."""
+
     title: Text
     lead: Text
-    figures: Sequence[Figure] = ()
-    checklist: Sequence[tuple[Text, bool, str, Text]] = ()
-    tables: Sequence[RelatedList] = ()
-    shortcuts: Sequence[ActionLink] = field(default=())
+    summary: Text
+    heads: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]
+    rest: Text
+    form: Any
+    hidden: Sequence[tuple[str, str]]
+    submit_label: Text
+    cancel_url: str
+    again_url: str
+    notice: Text | None = None
 
 
 @dataclass(frozen=True)

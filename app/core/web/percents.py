@@ -57,4 +57,4 @@ def percent(basis_points: int) -> str:
 
 def percent_cell(basis_points: int, _row: Any) -> Cell:
     """For an entry's `formats`."""
-    return Cell("number", percent(basis_points))
+    return Cell("number", percent(basis_points), value=Decimal(basis_points) / 10_000)

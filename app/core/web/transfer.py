@@ -1,47 +1,53 @@
-"""CSV out and in. What goes out can't be run as a formula; what comes in passes the entry's own form."""
+"""Files in: what comes in passes the entry's own form, and is looked at before it is taken.
+
+A file is gone through twice. First all of it is done and taken back again, which finds whatever form,
+service and database have against it, and its first rows are shown as they would be read. With a yes the
+same file, which was put aside meanwhile, is done for good: all rows, or none.
+"""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from flask import Response
+from flask_babel import format_date, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import to_user_timezone
 from flask_wtf.file import FileField, FileRequired
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Query, Session
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
-from wtforms import SelectField
+from wtforms import Field, SelectField
 
+from app.core import import_drafts
 from app.core.errors import DomainError, TooMany, from_database
-from app.core.transaction import transaction
+from app.core.moments import moment
+from app.core.money import Money
+from app.core.transaction import check_now, transaction
 from app.core.viewer import Viewer
-from app.core.web.cells import Cells, plain_text, value_of
-from app.core.web.csv_rows import Line, read_rows
+from app.core.web.csv_rows import FileRows, Line, read_rows
 from app.core.web.entry import AdminEntry
 from app.core.web.entry_forms import form_data
+from app.core.web.exports import attached, csv_text
 from app.core.web.forms import MAX_OPTIONS, Form, RelatedField
-from app.core.web.once import once
 
-MAX_ROWS = 100_000
 MAX_ERRORS = 100
 MAX_KNOWN = 20_000
 CHUNK = 100
-_FORMULA = re.compile(r"^(?=[=+\-@＝＋－＠\t\r\n])|(?<=[;\r\n])(?=[=+\-@＝＋－＠])")
+PREVIEW = 10
 
 
 class UploadForm(Form):
-    file = FileField(_l("CSV file"), [FileRequired(_l("Please choose a file."))])
+    file = FileField(_l("CSV or Excel file"), [FileRequired(_l("Please choose a file."))])
+
+
+class ConfirmForm(Form):
+    """The yes to a file that was looked through."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,17 @@ class LineError:
 
 @dataclass
 class Outcome:
+    """What came of a file: so many rows, or errors and none. `sample` holds its first rows in words, by the
+    names of the form's fields."""
+
     count: int = 0
+    lines: int = 0
     status: int = 422
     errors: list[LineError] = field(default_factory=list)
     ignored: Sequence[str] = ()
+    read: Sequence[str] = ()
+    sample: list[tuple[int, list[str]]] = field(default_factory=list)
+    draft_id: int | None = None
 
     @property
     def said_of_ignored(self) -> str:
@@ -67,97 +80,92 @@ class Outcome:
             _("Not imported, since they are only shown: %(columns)s.", columns=", ".join(self.ignored))
         )
 
+    @property
+    def wrong_lines(self) -> int:
+        return len({error.line for error in self.errors})
 
-def harmless(text: str) -> str:
-    """Text that a spreadsheet takes for text (OWASP: CSV injection), also one that splits at semicolons."""
-    return _FORMULA.sub("'", text)
-
-
-def csv_response(entry: AdminEntry, cells: Cells, query: Query[Any]) -> Response:
-    """The rows as a download, written while they are read."""
-    columns = export_columns(entry)
-    rows = query.yield_per(500)
-
-    def lines() -> Iterator[str]:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        writer.writerow([harmless(str(entry.label_of(name))) for name in columns])
-        for row in rows:
-            if buffer.tell() > 32_000:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-            writer.writerow([_text(cells, row, name) for name in columns])
-        yield buffer.getvalue()
-
-    # Joined here, in the request's scope: a generator that outlives the request would have none.
-    return _download("".join(lines()), f"{entry.slug}.csv")
-
-
-def export_columns(entry: AdminEntry) -> tuple[str, ...]:
-    """What the list shows, and what else an import of the same rows would need."""
-    more = (name for name in entry.details if name in entry.form) if entry.can_import else ()
-    return tuple(dict.fromkeys(("id", *entry.columns, *more)))
-
-
-def _text(cells: Cells, row: Any, name: str) -> str:
-    """Numbers stay numbers; dates are ISO 8601, in the viewer's zone; the rest is what the list shows, but
-    for texts of the form, which an import takes as they are."""
-    entry, value = cells.entry, value_of(row, name) if hasattr(row, name.split(".")[0]) else None
-    if isinstance(value, str) and name in entry.form and name not in entry.choices:
-        return harmless(value)
-    if name not in entry.formats:
-        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            return str(value)
-        if isinstance(value, dt.datetime):
-            return f"{to_user_timezone(value):%Y-%m-%d %H:%M:%S}"
-        if isinstance(value, dt.date):
-            return value.isoformat()
-    return harmless(plain_text(cells.of(row, name)))
+    @property
+    def wrong_columns(self) -> list[tuple[str, int]]:
+        """(column, how many errors), the worst first."""
+        return Counter(error.column for error in self.errors if error.column).most_common()
 
 
 def template_response(entry: AdminEntry) -> Response:
     """An empty file with the right heads."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(entry.form)
-    return _download(buffer.getvalue(), f"{entry.slug}-template.csv")
+    text = "\ufeff" + csv_text([entry.form])
+    return Response(text, mimetype="text/csv", headers=attached(f"{entry.slug}-template.csv"))
 
 
-def _download(text: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    # The byte order mark tells spreadsheets that this is UTF-8.
-    return Response("\ufeff" + text, mimetype="text/csv", headers=headers)
-
-
-def import_csv(entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer) -> Outcome:
-    """All rows in one transaction, or none and the errors by line (a file's head is line 1)."""
+def look_through(entry: AdminEntry, form: type[Form], raw: bytes, filename: str, by: Viewer) -> Outcome:
+    """What a file would do; where nothing is against it, it is put aside under `draft_id`."""
     outcome = Outcome()
+
+    def all_of_it(session: Session) -> None:
+        _import_all(entry, form, raw, by, session, outcome)
+        check_now(session)
+        raise _TakenBack
+
     try:
-        filled = _Filled(form, outcome)
-        rows = read_rows(entry, filled.form, raw)
-        outcome.ignored = rows.ignored
+        _guarded(outcome, all_of_it)
+    except _TakenBack:
+        with transaction():
+            outcome.draft_id = import_drafts.put_aside(entry.slug, filename, raw, outcome.count, by).id
+    return outcome
+
+
+def import_draft(entry: AdminEntry, form: type[Form], draft_id: int, by: Viewer) -> Outcome:
+    """All rows of a file that was looked through, in one transaction, or none and the errors by line. The
+    repeat of a yes gives the first one's answer. Raises DraftGone."""
+    outcome = Outcome()
+
+    def all_of_it(session: Session) -> None:
+        draft = import_drafts.take(draft_id, entry.slug, by)
+        if draft.content is None:
+            outcome.count = draft.count
+            return
+        _import_all(entry, form, draft.content, by, session, outcome)
+        import_drafts.done(draft, outcome.count)
+
+    _guarded(outcome, all_of_it)
+    return outcome
+
+
+def _guarded(outcome: Outcome, work: Callable[[Session], None]) -> None:
+    """`work` in a transaction of its own; what is refused becomes the outcome's errors."""
+    try:
         with transaction() as session:
-
-            def work() -> dict[str, Any]:
-                for start in range(0, len(rows.lines), CHUNK):
-                    _import_chunk(entry, filled, rows.lines[start : start + CHUNK], by, session)
-                    if len(outcome.errors) >= MAX_ERRORS:
-                        break
-                if outcome.errors:
-                    raise _Refused
-                return {"count": outcome.count}
-
-            outcome.count = once(by, work, raw)["count"]
+            work(session)
     except _Refused:
         outcome.count = 0
         outcome.errors = sorted(outcome.errors, key=lambda error: error.line)[:MAX_ERRORS]
+    except import_drafts.DraftGone:
+        raise
     except TooMany as error:  # of no line's making, and the same for all that follow
         outcome.count, outcome.status = 0, error.status
         outcome.errors = [LineError(1, "", str(error))]
     except DomainError as error:
         outcome.count = 0
         outcome.errors.append(LineError(1, error.field or "", str(error)))
-    return outcome
+
+
+def _import_all(
+    entry: AdminEntry, form: type[Form], raw: bytes, by: Viewer, session: Session, outcome: Outcome
+) -> None:
+    filled = _Filled(form, outcome)
+    rows = read_rows(entry, filled.form, raw)
+    outcome.ignored, outcome.lines = rows.ignored, len(rows.lines)
+    filled.show(rows)
+    for start in range(0, len(rows.lines), CHUNK):
+        _import_chunk(entry, filled, rows.lines[start : start + CHUNK], by, session)
+        if len(outcome.errors) >= MAX_ERRORS:
+            break
+    if outcome.errors:
+        raise _Refused
+    session.flush()
+
+
+class _TakenBack(Exception):
+    """Roll back: it was only looked at."""
 
 
 class _Refused(Exception):
@@ -224,6 +232,18 @@ class _Filled:
             for message in messages:
                 self.wrong(line, name or "", str(message))
         return None
+
+    def show(self, rows: FileRows) -> None:
+        """The first rows as they are read, in words, under the columns that are in the file."""
+        present = {name for line in rows.lines[:PREVIEW] for name in line.values}
+        names = [name for name in self.form._fields if name in present and name != "csrf_token"]
+        self.outcome.read = [str(self.form[name].label.text) for name in names]
+        known = len(self.outcome.errors)
+        for line in rows.lines[:PREVIEW]:
+            data = self.data(line)
+            as_read = {name: in_words(self.form[name], data[name]) for name in names} if data else line.values
+            self.outcome.sample.append((line.number, [as_read.get(name, "") for name in names]))
+        del self.outcome.errors[known:]  # each line has its turn below
 
     def wrong(self, line: Line, name: str, message: str) -> None:
         label = str(self.form[name].label.text) if name in self.form else ""
@@ -295,3 +315,22 @@ def _by_words(field: SelectField) -> tuple[set[str], dict[str, str]]:
     return {value for value, _label in choices}, {
         label: value for value, label in choices if label and count[label] == 1
     }
+
+
+def in_words(field: Field, value: Any) -> str:
+    """A value of a form as people read it."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return str(_("Yes") if value else _("No"))
+    if isinstance(value, Money):
+        return value.format(get_locale() or "en")
+    if isinstance(value, dt.datetime):
+        return moment(value)
+    if isinstance(value, dt.date):
+        return str(format_date(value, "medium"))
+    if isinstance(field, SelectField):
+        return str(next((label for key, label, *_more in field.iter_choices() if key == value), value))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -16,7 +16,8 @@ from app.core import clock
 from app.core.audit import AuditEntry
 from app.core.rights import PLATFORM, TENANT, VERBS, WRITE, catalogue, right
 from app.core.viewer import Viewer
-from app.core.web.entry import Action, AdminEntry, Category, Related, registry
+from app.core.web.categories import PEOPLE, SECURITY, SETUP
+from app.core.web.entry import Action, AdminEntry, Related, registry
 from app.core.web.forms import RightsField, strip
 from app.core.web.labels import DEEDS, ENDS
 from app.core.web.pages import Cell
@@ -42,9 +43,6 @@ from app.domains.accounts.models import (
 )
 from app.domains.accounts.service import account, people, signin
 from app.domains.tenancy import queries as tenancy
-
-PEOPLE = Category("people", _l("People"), "users", 20)
-SECURITY = Category("security", _l("Security"), "shield", 80)
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
 EMAIL_NEEDED = _l("Please fill this in.")
@@ -79,16 +77,24 @@ def _send_again(row: Invitation, _data: Mapping[str, Any], by: Viewer) -> None:
     people.send_again(row, by_rights=by.rights, max_tutors=_max_tutors() if row.is_expired else None)
 
 
+def _is_minor(row: Person) -> bool:
+    """Whether somebody else answers and pays for them."""
+    today = clock.now().date()
+    return row.birth_date is not None and row.birth_date > today - dt.timedelta(days=18 * 365 + 4)
+
+
 class PersonEntry(AdminEntry):
     model = Person
     slug = "people"
     label, plural = _l("Person"), _l("People")
     lead = _l("Everybody who teaches, learns or answers for a child, with or without a login.")
-    category, icon = PEOPLE, "users"
+    category, icon, rank = PEOPLE, "users", 10
+    menu_label = _l("Everybody")
     columns = ("full_name", "email", "phone", "created_at")
     details = (*columns, "birth_date", "notes")
     form = ("full_name", "email", "phone", "birth_date", "notes")
     search = ("full_name", "email", "phone")
+    found_by = search
     filters = ("created_at",)
     order = ("full_name", "asc")
     fields = {
@@ -97,10 +103,12 @@ class PersonEntry(AdminEntry):
     }
     related = (
         Related("memberships", "person_id", _l("Roles")),
-        Related("invitations", "person_id", _l("Invitations")),
+        Related("invitations", "person_id", _l("Invitations"), ("email", "role", "state", "sent_at")),
         Related("guardianships", "guardian_id", _l("Children")),
-        Related("guardianships", "child_id", _l("Guardians")),
+        Related("guardianships", "child_id", _l("Guardians"), invites=_is_minor),
     )
+    sections = ((_l("Contact"), ("email", "phone")), (_l("More about them"), ("birth_date", "notes")))
+    deeds = {"created": _l("added this person")}
     add_label = _l("Add a person")
     empty_title = _l("No people yet")
     empty_text = _l("Add people one by one, import a list, or invite a tutor by e-mail.")
@@ -129,11 +137,12 @@ class GuardianshipEntry(AdminEntry):
     slug = "guardianships"
     label, plural = _l("Guardian"), _l("Guardians")
     lead = _l("Who answers and pays for whom.")
-    category, icon = PEOPLE, "link"
+    category, icon, rank = PEOPLE, "link", 30
     columns = ("guardian", "child", "created_at")
     form = ("guardian", "child")
     search = ("guardian.full_name",)
     filters = ("guardian_id", "child_id")
+    deeds = {"created": _l("connected guardian and child"), "deleted": _l("parted guardian and child")}
     can_edit = False
     add_label = _l("Connect a guardian and a child")
     empty_title = _l("No guardians yet")
@@ -144,7 +153,7 @@ class InvitationEntry(AdminEntry):
     model = Invitation
     label, plural = _l("Invitation"), _l("Invitations")
     lead = _l("Open and past invitations by e-mail.")
-    category, icon = PEOPLE, "mail"
+    category, icon, rank = PEOPLE, "mail", 20
     columns = ("email", "person", "role", "state", "sent_at", "expires_at")
     details = (*columns, "invited_by", "created_at")
     api_columns = (*details, "role_key", "role_label")
@@ -161,6 +170,7 @@ class InvitationEntry(AdminEntry):
         ),
         "role_key": system_roles,
     }
+    deeds = {"sent_at": _l("had the mail sent")}
     tones = {"state": {PENDING: "info", EXPIRED: "warning", ACCEPTED: "success", WITHDRAWN: "secondary"}}
     formats = {"role": _role_cell}
     fields = {
@@ -219,7 +229,8 @@ class MembershipEntry(AdminEntry):
     model = Membership
     label, plural = _l("Membership"), _l("Memberships")
     lead = _l("Who signs in here, and as what.")
-    category, icon = PEOPLE, "key"
+    category, icon, rank = PEOPLE, "key", 40
+    menu_label = _l("Who has which role")
     columns = ("person", "email", "role", "status", "created_at")
     api_columns = ("person", "email", "role", "role_key", "role_label", "status", "created_at")
     search = ("person.full_name", "user.email")
@@ -228,6 +239,7 @@ class MembershipEntry(AdminEntry):
     tones = {"status": {ACTIVE: "success", ENDED: "secondary"}}
     formats = {"role": _role_cell}
     eager = ("person", "user", "role")
+    deeds = {"created": _l("gave the role")}
     actions = (
         Action(
             "end",
@@ -285,7 +297,7 @@ class RoleEntry(AdminEntry):
     model = TenantRole
     label, plural = _l("Role of our own"), _l("Roles of our own")
     lead = _l("Put together what a colleague may see and do. Nobody can grant more than they hold.")
-    category, icon = SECURITY, "shield"
+    category, icon, rank = SETUP, "shield", 60
     columns = ("name", "rights", "created_at")
     api_columns = ("name", "rights", "rights_labels", "created_at")
     form = ("name", "rights")
@@ -320,11 +332,12 @@ class UserEntry(AdminEntry):
     resource = "account"
     label, plural = _l("Account"), _l("Accounts")
     lead = _l("Everybody who can sign in anywhere on this installation.")
-    category, icon = SECURITY, "user"
+    category, icon, rank = SECURITY, "user", 10
     surfaces = frozenset({PLATFORM})
     columns = ("email", "first_name", "platform_role", "active", "email_verified_at")
     labels = {"first_name": _l("Name")}
     search = ("email", "first_name")
+    found_by = search
     filters = ("active", "platform_role")
     choices = {"platform_role": (("operator", _l("Operator")), ("support", _l("Support")))}
     tones = {"platform_role": {"operator": "info"}}
@@ -364,6 +377,7 @@ class SessionEntry(AdminEntry):
     columns = ("user", "kind", "created_at", "last_seen_at", "ip", "ended_at")
     details = (*columns, "expires_at", "end_reason", "agent")
     search = ("user.email", "ip")
+    listed_on = (Related("accounts", "user_id", _l("Sign-ins"), told=False),)
     filters = ("kind", "created_at")
     choices = {
         "kind": tuple(KINDS.items()),

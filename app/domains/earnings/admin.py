@@ -14,7 +14,8 @@ from wtforms.validators import InputRequired, Optional
 from app.core import clock
 from app.core.money import Money
 from app.core.viewer import Viewer
-from app.core.web.categories import MONEY
+from app.core.web.categories import MONEY, SETUP
+from app.core.web.cells import money_cell
 from app.core.web.entry import AdminEntry, Related
 from app.core.web.forms import LocalDateTimeField
 from app.core.web.pages import Cell
@@ -25,7 +26,7 @@ from app.domains.ledger import queries as ledger
 
 
 def _money(minor: int, row: Earning) -> Cell:
-    return Cell("money", policies.amount(Money(minor, row.currency)))
+    return money_cell(Money(minor, row.currency))
 
 
 def _explained(_value: Any, row: Earning) -> Cell:
@@ -54,7 +55,7 @@ class CommissionPlanEntry(AdminEntry):
     model = CommissionPlan
     label, plural = _l("Commission plan"), _l("Commission plans")
     lead = _l("What share of the net price tutors get, from when on, and how long it stays pending.")
-    category, icon = MONEY, "coin"
+    category, icon, rank = SETUP, "coin", 40
     columns = ("name", "person", "tutor_share_bp", "hold_days", "valid_from", "in_force")
     api_columns = ("name", "person", "tutor_share_bp", "hold_days", "valid_from")
     form = ("name", "person", "tutor_share_bp", "hold_days", "valid_from")
@@ -123,7 +124,7 @@ class EarningEntry(AdminEntry):
     model = Earning
     label, plural = _l("Earning"), _l("Earnings")
     lead = _l("What tutors earned with each booking, and how its price was shared. The books say the same.")
-    category, icon = MONEY, "wallet"
+    category, icon, rank = MONEY, "wallet", 60
     columns = ("description", "tutor", "gross_minor", "tutor_minor", "status", "clears_at")
     details = (
         "description",
@@ -187,6 +188,25 @@ class EarningEntry(AdminEntry):
         "next": lambda _value, row: Cell("text", policies.next_in_words(row)),
         "explained": _explained,
     }
+    listed_on = (
+        Related(
+            "people",
+            "tutor_id",
+            _l("Earnings"),
+            ("description", "tutor_minor", "status", "clears_at"),
+            told=False,
+        ),
+        Related("seats", "seat_id", _l("How its price was shared")),
+    )
+    sections = (
+        (
+            _l("Shares"),
+            ("gross_minor", "tax_minor", "platform_minor", "tenant_minor", "tutor_minor", "refunded_minor"),
+        ),
+        (_l("Terms"), ("tax_rate_bp", "platform_fee_bp", "tutor_share_bp", "plan")),
+        (_l("Dates"), ("earned_at", "clears_at", "cleared_at", "is_held")),
+    )
+    deeds = {"created": _l("shared the price")}
     can_add = can_edit = can_delete = False
     empty_title = _l("Nothing earned yet")
     empty_text = _l("With the first paid booking its tutor earns something.")

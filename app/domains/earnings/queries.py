@@ -11,24 +11,17 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import joinedload, raiseload
 
-from app.core import clock, scope
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.domains.earnings.models import PENDING, CommissionPlan, Earning
-from app.domains.ledger import queries as ledger
 from app.domains.ledger.models import (
-    CUSTOMER_FUNDS,
-    PLATFORM_FEE,
-    TAX_PAYABLE,
-    TENANT_REVENUE,
     TUTOR_CLEARED,
     TUTOR_PENDING,
     LedgerAccount,
     LedgerEntry,
     Posting,
 )
-from app.domains.tenancy import queries as tenancy
 
 Row = TypeVar("Row")
 
@@ -36,7 +29,6 @@ DEFAULT_TUTOR_SHARE_BP = 7_000
 DEFAULT_HOLD_DAYS = 7
 SEAT = "seat"  # what the ledger's entries of earnings name as their source
 PAGE = 25
-TAKINGS = dt.timedelta(days=30)
 
 
 class Terms(NamedTuple):
@@ -75,19 +67,6 @@ class Totals:
     held: Money
     waiting: Money
     next_clears_at: dt.datetime | None
-
-
-@dataclass(frozen=True)
-class Figures:
-    """A company's money, in its currency: what was sold in the last 30 days less what was given back, and
-    what stands in the books now."""
-
-    takings: Money
-    pending: Money
-    cleared: Money
-    platform_fee: Money
-    tax: Money
-    company_share: Money
 
 
 def commission_for(tutor_id: int, at: dt.datetime) -> Terms:
@@ -252,38 +231,28 @@ def totals_of(tutor_id: int, currency: str) -> Totals:
     )
 
 
-# -- for the company --------------------------------------------------------------------------------------
-
-
-def figures() -> Figures:
-    """The company's figures: sums of the ledger, so that the trial balance says the same to the cent."""
-    currency = tenancy.tenant(scope.tenant_id()).currency
-    now = ledger.balances(currency)
-    return Figures(
-        takings=takings(currency, since=clock.now() - TAKINGS),
-        pending=-now[TUTOR_PENDING],
-        cleared=-now[TUTOR_CLEARED],
-        platform_fee=-now[PLATFORM_FEE],
-        tax=-now[TAX_PAYABLE],
-        company_share=-now[TENANT_REVENUE],
-    )
-
-
-def takings(currency: str, *, since: dt.datetime) -> Money:
-    """What was sold from a moment on, less what was given back of sales."""
+def earned_by_month(tutor_id: int, currency: str, *, since: dt.datetime, zone: str) -> dict[dt.date, Money]:
+    """By the first day of each local month, what was sold for a tutor in it less what was given back then:
+    the tutor's share, pending or cleared by now."""
+    month = func.date_trunc("month", func.timezone(zone, LedgerEntry.occurred_at)).label("month")
     query = (
-        select(func.coalesce(func.sum(Posting.amount_minor), 0))
-        .select_from(LedgerEntry)
-        .join(Posting, and_(Posting.entry_id == LedgerEntry.id, Posting.tenant_id == LedgerEntry.tenant_id))
-        .join(LedgerAccount, _of_account())
-        .where(
-            LedgerEntry.occurred_at >= since,
-            LedgerEntry.kind.in_(("sale", "giveback")),
-            LedgerAccount.code == CUSTOMER_FUNDS,
-            LedgerAccount.currency == currency,
+        select(month, func.sum(Posting.amount_minor))
+        .select_from(LedgerAccount)
+        .join(Posting, _of_account())
+        .join(
+            LedgerEntry,
+            and_(LedgerEntry.id == Posting.entry_id, LedgerEntry.tenant_id == Posting.tenant_id),
         )
+        .where(
+            LedgerAccount.code.in_((TUTOR_PENDING, TUTOR_CLEARED)),
+            LedgerAccount.currency == currency,
+            LedgerAccount.person_id == tutor_id,
+            LedgerEntry.kind.in_(("sale", "giveback")),
+            LedgerEntry.occurred_at >= since,
+        )
+        .group_by("month")
     )
-    return Money(int(db.session.scalar(query) or 0), currency)
+    return {row[0].date(): Money(-int(row[1]), currency) for row in db.session.execute(query)}
 
 
 def _of_account() -> ColumnElement[bool]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from flask import g
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.money import Money
 from app.core.web.categories import MONEY
-from app.core.web.cells import NOTHING
+from app.core.web.cells import NOTHING, money_cell
 from app.core.web.entry import AdminEntry, Category, Related
 from app.core.web.pages import Cell
 from app.domains.ledger import policies, queries
@@ -25,7 +24,7 @@ SOURCES = (
 
 
 def _money(amount: Money) -> Cell:
-    return Cell("money", amount.format(get_locale() or "en"))
+    return money_cell(amount)
 
 
 def _holder(person_id: int | None, _row: LedgerAccount) -> Cell:
@@ -60,6 +59,7 @@ class _InTheBooks(AdminEntry):
     """Append-only: no form, no import, no action."""
 
     category: Category = MONEY
+    rare = True
     can_add = can_edit = can_delete = False
 
 
@@ -87,7 +87,7 @@ class LedgerAccountEntry(_InTheBooks):
         "meaning": lambda _value, row: Cell("text", policies.MEANING.get(row.code, "–")),
         "balance": lambda _value, row: _money(queries.balance_of(row)),
     }
-    related = (Related("postings", "account_id", _l("What moved here")),)
+    related = (Related("postings", "account_id", _l("What moved here"), told=False),)
     empty_title = _l("No accounts yet")
     empty_text = _l("With the first payment the books open by themselves.")
 
@@ -121,9 +121,12 @@ class LedgerEntryEntry(_InTheBooks):
     }
     choices = {"kind": tuple(policies.KIND_OF_ENTRY.items()), "source_kind": SOURCES}
     formats = {"reverses_id": _reversed}
-    related = (Related("postings", "entry_id", _l("From where to where")),)
+    related = (Related("postings", "entry_id", _l("From where to where"), told=False),)
     empty_title = _l("Nothing happened to money yet")
     empty_text = _l("The first payment makes the first entry.")
+
+    def title_of(self, row: LedgerEntry) -> str:
+        return _in_words(row)
 
 
 class PostingEntry(_InTheBooks):
@@ -150,9 +153,11 @@ class PostingEntry(_InTheBooks):
         "debit": lambda _value, row: _money(row.amount) if row.amount_minor > 0 else NOTHING,
         "credit": lambda _value, row: _money(-row.amount) if row.amount_minor < 0 else NOTHING,
     }
-    in_menu = False
     empty_title = _l("Nothing was posted yet")
     empty_text = _l("The first payment makes the first postings.")
+
+    def title_of(self, row: Posting) -> str:
+        return str(_money(row.amount).text)
 
 
 ADMIN = (LedgerAccountEntry, LedgerEntryEntry, PostingEntry)

@@ -13,8 +13,8 @@ from flask_babel import gettext as _
 
 from app.core.money import Money
 from app.core.rights import READ
+from app.core.web.exports import harmless
 from app.core.web.pages import Cell, Column, Row
-from app.core.web.transfer import harmless
 from app.core.web.viewing import on_tenant, require, to_sign_in, viewer
 from app.domains.ledger import policies, queries
 from app.domains.ledger.models import KIND_NAMES

@@ -14,7 +14,7 @@ class ConversationEntry(AdminEntry):
     model = Conversation
     label, plural = _l("Conversation"), _l("Conversations")
     lead = _l("Between tutors, students and guardians. You can read along; they are told so.")
-    category, icon = TALK, "message"
+    category, icon, rank = TALK, "message", 10
     columns = ("tutor", "student", "last_seq", "last_at")
     details = (*columns, "created_at")
     search = ("student.full_name",)
@@ -27,8 +27,8 @@ class ConversationEntry(AdminEntry):
         "last_at": _l("Last one"),
     }
     related = (
-        Related("messages", "conversation_id", _l("Messages")),
-        Related("conversation-members", "conversation_id", _l("Who takes part")),
+        Related("messages", "conversation_id", _l("Messages"), told=False),
+        Related("conversation-members", "conversation_id", _l("Who takes part"), told=False),
     )
     can_delete = False
     has_api = False  # its people have one of their own, under this address
@@ -44,6 +44,7 @@ class MemberEntry(AdminEntry):
     category, icon = TALK, "users"
     columns: tuple[str, ...] = ("person", "delivered_seq", "read_seq", "read_at")
     details: tuple[str, ...] = ("conversation", *columns)
+    only_on_page = ("conversation",)
     search = ("person.full_name",)
     filters = ("conversation_id", "person_id")
     labels = {
@@ -53,7 +54,7 @@ class MemberEntry(AdminEntry):
         "read_at": _l("Last read"),
     }
     can_delete = False
-    in_menu = False
+    rare = True
     empty_title = _l("Nobody yet")
 
 
@@ -61,10 +62,12 @@ class MessageEntry(AdminEntry):
     model = Message
     label, plural = _l("Message"), _l("Messages")
     lead = _l("Everything that was written. Nobody can change it, here neither.")
-    category, icon = TALK, "mail"
+    category, icon, rare = TALK, "mail", True
+    menu_label = _l("All messages")
     # A conversation is called by its two people, so a list of them would ask for each.
     columns: tuple[str, ...] = ("sent_at", "author", "body", "seq")
     details: tuple[str, ...] = ("conversation", *columns)
+    only_on_page = ("conversation",)
     search = ("body", "author.full_name")
     filters = ("conversation_id", "author_id", "sent_at")
     order = ("sent_at", "desc")

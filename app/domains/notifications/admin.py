@@ -21,7 +21,7 @@ class NotificationEntry(AdminEntry):
     model = Notification
     label, plural = _l("Notification"), _l("Notifications")
     lead = _l("What people were told in the app, and whether they have seen it.")
-    category, icon = TALK, "bell"
+    category, icon, rank = TALK, "bell", 20
     columns = ("person", "kind", "happened_at", "read_at")
     search = ("person.full_name",)
     filters = ("person_id", "happened_at", "read_at")
@@ -30,6 +30,9 @@ class NotificationEntry(AdminEntry):
     can_delete = False
     empty_title = _l("Nobody was told anything yet")
     empty_text = _l("Bookings, refunds and messages appear here.")
+
+    def title_of(self, row: Notification) -> str:
+        return str(words_of(row.kind, row.data).title)
 
 
 ADMIN = (NotificationEntry,)

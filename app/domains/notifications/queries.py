@@ -14,7 +14,7 @@ from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import ACTIVE, Account, Membership, Person
 from app.domains.booking.models import Lesson, Seat, SeatMove
-from app.domains.catalog.models import OfferingRevision
+from app.domains.catalog.models import Offering, OfferingRevision, Review
 from app.domains.earnings.models import Earning
 from app.domains.notifications.models import Notification
 from app.domains.payments.models import OrderLine, Payment, Receipt, Refund
@@ -161,6 +161,15 @@ def revision(revision_id: int) -> OfferingRevision:
         select(OfferingRevision)
         .where(OfferingRevision.id == revision_id)
         .options(joinedload(OfferingRevision.offering))
+    )
+
+
+def review(review_id: int) -> Review:
+    """With its author, offering and tutor. Raises NotFound."""
+    return _one(
+        select(Review)
+        .where(Review.id == review_id)
+        .options(joinedload(Review.author), joinedload(Review.offering).joinedload(Offering.tutor))
     )
 
 

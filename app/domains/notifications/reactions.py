@@ -9,7 +9,7 @@ from app.core import scope
 from app.core.events import Delivery
 from app.domains.accounts import queries as accounts
 from app.domains.booking.models import BOOKED, CANCELLED, Lesson, Seat
-from app.domains.catalog.models import GROUP
+from app.domains.catalog.models import GROUP, VISIBLE
 from app.domains.notifications import queries
 from app.domains.notifications.service import notify, tell
 from app.domains.payments.models import RECEIPT
@@ -149,6 +149,30 @@ def on_offering_returned(delivery: Delivery) -> None:
 
 def on_offering_published(delivery: Delivery) -> None:
     _tell_author(delivery, kind="offering_published")
+
+
+def on_review_written(delivery: Delivery) -> None:
+    review = queries.review(delivery.event.review_id)
+    if review.status != VISIBLE:
+        return
+    notify(
+        review.offering.tutor_id,
+        kind="review_written",
+        key=f"review_written:{review.id}",
+        data={"title": review.offering.title, "rating": review.rating, "name": str(review.author)},
+        url="/teach/reviews/",
+    )
+
+
+def on_review_replied(delivery: Delivery) -> None:
+    review = queries.review(delivery.event.review_id)
+    notify(
+        review.author_id,
+        kind="review_replied",
+        key=f"review_replied:{review.id}",
+        data={"title": review.offering.title, "name": str(review.offering.tutor)},
+        url="/learn/reviews/",
+    )
 
 
 def _tell_author(delivery: Delivery, *, kind: str) -> None:

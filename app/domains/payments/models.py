@@ -318,6 +318,7 @@ class Refund(TenantOwned, Timestamped, Model):
                 "changed_at",
                 postgresql_where="status IN ('requested', 'submitted')",
             ),
+            Index("ix_refund_failed", "tenant_id", postgresql_where="status = 'failed'"),
         )
 
     @property

@@ -26,7 +26,7 @@ class Chat {
     this.field = this.form.elements.body;
     this.state = document.querySelector("[data-chat-state]");
     const zone = { timeZone: root.dataset.zone };
-    const lang = document.documentElement.lang;
+    const lang = `${document.documentElement.lang}-u-nu-latn`; // digits as on the page: browsers differ on Arabic's
     this.clock = new Intl.DateTimeFormat(lang, { ...zone, hour: "numeric", minute: "2-digit" });
     this.dayName = new Intl.DateTimeFormat(lang, { ...zone, dateStyle: "medium" });
     this.dayKey = new Intl.DateTimeFormat("sv-SE", { ...zone, dateStyle: "short" });

@@ -62,6 +62,19 @@ function closeAlerts() {
   }
 }
 
+/** Whoever leaves a long form half filled in is asked once; the browser says it in its own words. */
+function guardUnsaved() {
+  const form = document.querySelector("form[data-unsaved]");
+  if (!form) return;
+  const filledIn = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === "string")).toString();
+  const fresh = filledIn();
+  // A form that came back with errors holds what was typed and is saved nowhere.
+  const refused = document.querySelector("[data-error-summary]") !== null;
+  window.addEventListener("beforeunload", (event) => {
+    if (!form.dataset.sent && (refused || filledIn() !== fresh)) event.preventDefault();
+  });
+}
+
 function focusErrors() {
   document.querySelector("[data-error-summary]")?.focus();
 }
@@ -71,5 +84,6 @@ export function forms() {
   shortAddresses();
   showPasswords();
   closeAlerts();
+  guardUnsaved();
   focusErrors();
 }

@@ -10,7 +10,24 @@ function place(menu) {
   if (box.bottom > window.innerHeight && room > box.height) menu.classList.add("wm-menu-up");
 }
 
+/** Which groups of the side menu differ from their default goes into a cookie: the server draws them so next time. */
+function sideGroups() {
+  const groups = document.querySelectorAll("details[data-group]");
+  if (!groups.length) return;
+  const opposite = (group) => group.open === (group.dataset.group === "records");
+  for (const group of groups) {
+    group.addEventListener("toggle", () => {
+      const turned = [...groups].filter(opposite).map((each) => each.dataset.group);
+      document.cookie = `wm_menu=${turned.join(".")}; path=/admin; max-age=31536000; samesite=lax`;
+    });
+  }
+  const side = document.querySelector(".wm-side");
+  const here = side?.querySelector("[aria-current]");
+  if (here && here.offsetTop + here.offsetHeight > side.clientHeight - 48) side.scrollTop = here.offsetTop - side.clientHeight / 2;
+}
+
 export function menus() {
+  sideGroups();
   for (const menu of document.querySelectorAll("details.wm-menu")) {
     menu.addEventListener("toggle", () => {
       if (!menu.open) return;

@@ -33,10 +33,14 @@ function lists() {
   for (const list of document.querySelectorAll(".wm-list")) {
     const members = boxes(list, ".wm-select");
     const count = list.querySelector("[data-selected-count]");
+    const matching = list.querySelector("[data-select-matching]");
     const tell = () => {
       const n = members.filter((box) => box.checked).length;
-      if (count) count.textContent = n ? count.dataset.selectedCount.replace("{n}", n) : "";
+      if (matching && !n) matching.checked = false;
+      const told = matching?.checked ? matching.dataset.selectMatching : n;
+      if (count) count.textContent = n ? count.dataset.selectedCount.replace("{n}", told) : "";
     };
+    matching?.addEventListener("change", tell);
     for (const all of list.querySelectorAll("[data-select-all]")) tie(all, members, tell);
     const none = list.querySelector("[data-select-none]");
     none?.removeAttribute("hidden");

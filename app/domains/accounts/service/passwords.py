@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher()
 # Checked where there is no account, so that an unknown address costs the same time as a known one.
 _NOBODY = _hasher.hash("nobody has this password")
+_published: dict[str, str] = {}
 
 
 def hash_password(password: str) -> str:
-    return _hasher.hash(password)
+    return _published.get(password) or _hasher.hash(password)
+
+
+@contextmanager
+def published(passwords: Collection[str]) -> Iterator[None]:
+    """Within the block these passwords, which everybody may know, are hashed once for all who have them: a
+    demo makes hundreds of accounts."""
+    _published.update({password: _hasher.hash(password) for password in passwords})
+    try:
+        yield
+    finally:
+        _published.clear()
 
 
 def matches(stored: str | None, password: str) -> bool:

@@ -28,7 +28,6 @@ from app.providers.mail import Attachment, CalendarPart, Mail, Mailbox
 
 _HOLES = re.compile(r"\n{3,}")
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur"})
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def send(delivery: Delivery, letter: Letter, *, to: Reader, at: Place) -> None:
         "site_name": at.name,
         "brand_color": at.brand_color,
         "locale_code": str(locale),
-        "text_direction": "rtl" if locale.language in RIGHT_TO_LEFT else "ltr",
+        "text_direction": locale.text_direction,
         "person_name": to.name,
         "url": at.url + letter.path if letter.path else "",
     }

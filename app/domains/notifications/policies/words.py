@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import get_locale
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 
 from app.core.moments import moment
@@ -154,6 +154,21 @@ def _offering_published(data: Data) -> Words:
     return Words("check", _("“%(title)s” is on the storefront", title=data["title"]))
 
 
+def _review_written(data: Data) -> Words:
+    stars = ngettext("%(num)s star", "%(num)s stars", int(data["rating"]))
+    return Words(
+        "star",
+        _("%(name)s reviewed “%(title)s”: %(stars)s", name=data["name"], title=data["title"], stars=stars),
+        _("You can answer once."),
+    )
+
+
+def _review_replied(data: Data) -> Words:
+    return Words(
+        "message", _("%(name)s answered your review of “%(title)s”", name=data["name"], title=data["title"])
+    )
+
+
 def _earning_cleared(data: Data) -> Words:
     return Words("coin", _("%(amount)s is yours", amount=_money(data, "amount_minor")), data["title"])
 
@@ -178,6 +193,8 @@ _BY_KIND: Mapping[str, Callable[[Data], Words]] = {
     "offering_submitted": _offering_submitted,
     "offering_returned": _offering_returned,
     "offering_published": _offering_published,
+    "review_written": _review_written,
+    "review_replied": _review_replied,
     "earning_cleared": _earning_cleared,
     "messages": _messages,
 }

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask_babel import get_locale
-
 from app.core.money import Money
 from app.core.web.categories import MONEY
-from app.core.web.cells import NOTHING
+from app.core.web.cells import NOTHING, money_cell
 from app.core.web.entry import AdminEntry, Category
 from app.core.web.pages import Cell
 from app.domains.payments import models
@@ -35,7 +33,7 @@ TONES = {
 def money(minor: int | None, row: Any) -> Cell:
     if minor is None:
         return NOTHING
-    return Cell("money", Money(minor, row.currency).format(get_locale() or "en"))
+    return money_cell(Money(minor, row.currency))
 
 
 def amounts(*columns: str) -> Mapping[str, Callable[[Any, Any], Cell]]:

@@ -8,6 +8,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 from app.core.viewer import Viewer
+from app.core.web.choices import LOCALES
 from app.core.web.entry import Action, Related
 from app.core.web.pages import Cell
 from app.domains.payments import models, service
@@ -27,12 +28,13 @@ class OrderEntry(Kept):
     model = Order
     label, plural = _l("Order"), _l("Orders")
     lead = _l("What was bought, by whom, and whether it is paid.")
-    icon = "receipt"
+    icon, rank = "receipt", 10
     columns = ("code", "payer", "total_minor", "status", "placed_at")
     details = (*columns, "expires_at", "paid_at", "currency", "locale")
     search = ("code",)
+    found_by = ("=code", "payer.full_name", "payer.email")
     filters = ("status", "payer_id", "placed_at", "paid_at")
-    choices = {"status": tuple(models.ORDER_STATUS.items())}
+    choices = {"status": tuple(models.ORDER_STATUS.items()), "locale": LOCALES}
     labels = {
         "payer": _l("Payer"),
         "payer_id": _l("Payer"),
@@ -55,10 +57,18 @@ class OrderEntry(Kept):
         ),
     )
     related = (
-        Related("order-lines", "order_id", _l("Lines")),
+        Related("order-lines", "order_id", _l("Lines"), told=False),
         Related("payments", "order_id", _l("Payments")),
+        Related("refunds", "line.order_id", _l("Refunds")),
         Related("receipts", "order_id", _l("Receipts")),
     )
+    listed_on = (Related("people", "payer_id", _l("Orders")),)
+    sections = ((_l("Dates"), ("placed_at", "expires_at", "paid_at")),)
+    deeds = {
+        "created": _l("placed the order"),
+        models.PAID: _l("noted that it is paid"),
+        models.EXPIRED: _l("let it run out unpaid"),
+    }
     empty_title = _l("No orders yet")
     empty_text = _l("The first booking makes the first order.")
 
@@ -108,14 +118,14 @@ class OrderLineEntry(Kept):
         Related("allocations", "line_id", _l("Paid by")),
         Related("refunds", "line_id", _l("Refunds")),
     )
-    in_menu = False
+    rare = True
 
 
 class ReceiptEntry(Kept):
     model = Receipt
     label, plural = _l("Receipt"), _l("Receipts and credit notes")
     lead = _l("Numbered without a gap. They stay as they were issued.")
-    icon = "file-text"
+    icon, rank = "file-text", 50
     columns = ("number", "kind", "order", "issued_at", "file")
     details = (*columns, "refund")
     api_columns = ("number", "kind", "order", "refund", "issued_at")
@@ -132,9 +142,13 @@ class ReceiptEntry(Kept):
     }
     formats = {
         "number": lambda _value, row: Cell("text", number_of(row)),
-        "file": lambda _value, row: Cell("link", _l("Open"), url=f"/receipts/{row.code}.pdf"),
+        "file": lambda _value, row: Cell("link", _l("Open the receipt"), url=f"/receipts/{row.code}.pdf"),
     }
+    deeds = {"created": _l("issued it")}
     empty_title = _l("No receipts yet")
+
+    def title_of(self, row: Receipt) -> str:
+        return number_of(row)
 
 
 class ReceiptCounterEntry(Kept):
@@ -145,4 +159,7 @@ class ReceiptCounterEntry(Kept):
     columns = ("kind", "next_number")
     choices = {"kind": tuple(models.RECEIPT_KINDS.items())}
     labels = {"next_number": _l("Next number")}
-    in_menu = False
+    rare = True
+
+    def title_of(self, row: ReceiptCounter) -> str:
+        return str(models.RECEIPT_KINDS.get(row.kind, row.kind))

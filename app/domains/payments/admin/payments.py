@@ -11,7 +11,7 @@ from app.core.rights import PLATFORM
 from app.core.viewer import Viewer
 from app.core.web.entry import Action, Related
 from app.domains.payments import jobs, models, policies, service
-from app.domains.payments.admin.common import Kept, amounts
+from app.domains.payments.admin.common import Kept, amounts, money
 from app.domains.payments.models import Allocation, Dispute, Payment, ProviderEvent, Refund
 from app.domains.payments.service import webhooks
 
@@ -31,7 +31,7 @@ class PaymentEntry(Kept):
     model = Payment
     label, plural = _l("Payment"), _l("Payments")
     lead = _l("What was asked of the payment provider, and what it says.")
-    icon = "credit-card"
+    icon, rank = "credit-card", 20
     columns = ("code", "order", "amount_minor", "status", "captured_at")
     details = (
         "code",
@@ -49,6 +49,7 @@ class PaymentEntry(Kept):
         "created_at",
     )
     search = ("code", "provider_ref")
+    found_by = ("=code", "=provider_ref")
     filters = ("status", "order_id", "captured_at")
     choices = {"status": tuple(models.PAYMENT_STATUS.items())}
     labels = {
@@ -80,9 +81,23 @@ class PaymentEntry(Kept):
     related = (
         Related("refunds", "payment_id", _l("Refunds")),
         Related("disputes", "payment_id", _l("Disputes")),
-        Related("allocations", "payment_id", _l("What it paid")),
+        Related("allocations", "payment_id", _l("What it paid"), told=False),
     )
+    sections = (
+        (_l("Money"), ("amount_minor", "captured_minor", "refunded_minor", "fee_minor", "captured_at")),
+        (_l("At the provider"), ("provider", "provider_ref", "failure_code", "asked_at")),
+    )
+    deeds = {
+        "created": _l("asked for the payment"),
+        models.PENDING: _l("heard that the payment is under way"),
+        models.CAPTURED: _l("heard from the provider that the money came in"),
+        models.FAILED: _l("heard from the provider that the payment failed"),
+        models.UNKNOWN: _l("got no answer about the payment"),
+    }
     empty_title = _l("No payments yet")
+
+    def title_of(self, row: Payment) -> str:
+        return f"{money(row.amount_minor, row).text} ({row.code})"
 
 
 class AllocationEntry(Kept):
@@ -103,7 +118,10 @@ class AllocationEntry(Kept):
         "refunded_minor": _l("Refunded"),
     }
     formats = amounts("amount_minor", "refunded_minor")
-    in_menu = False
+    rare = True
+
+    def title_of(self, row: Allocation) -> str:
+        return str(money(row.amount_minor, row).text)
 
 
 def _try_again(row: Refund, _data: Mapping[str, Any], _by: Viewer) -> str:
@@ -115,7 +133,8 @@ class RefundEntry(Kept):
     model = Refund
     label, plural = _l("Refund"), _l("Refunds")
     lead = _l("Money on its way back to customers. Cancelling a lesson makes them.")
-    icon = "refresh"
+    icon, rank = "refresh", 30
+    waits = ("status", (models.FAILED,))
     columns = ("code", "line", "amount_minor", "status", "requested_at")
     details = (
         "code",
@@ -158,14 +177,24 @@ class RefundEntry(Kept):
         ),
     )
     primary = "try-again"
+    deeds = {
+        "created": _l("asked for the refund"),
+        models.SUBMITTED: _l("handed the refund to the provider"),
+        models.SUCCEEDED: _l("heard from the provider that the refund went out"),
+        models.FAILED: _l("heard from the provider that the refund failed"),
+    }
     empty_title = _l("No refunds yet")
+
+    def title_of(self, row: Refund) -> str:
+        return f"{money(row.amount_minor, row).text} ({row.code})"
 
 
 class DisputeEntry(Kept):
     model = Dispute
     label, plural = _l("Dispute"), _l("Disputes")
     lead = _l("Payments that a customer's bank took back. Answer them on the provider's pages.")
-    icon = "alert-triangle"
+    icon, rank = "alert-triangle", 40
+    waits = ("status", (models.OPEN,))
     columns = ("provider_ref", "payment", "amount_minor", "reason", "status", "opened_at")
     details = (*columns, "closed_at")
     search = ("provider_ref",)

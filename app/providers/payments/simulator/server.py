@@ -90,7 +90,7 @@ class Simulator:
         babel = Babel()
 
         def locale() -> str:
-            known = [str(found) for found in babel.list_translations()]
+            known = ["en", *(str(found) for found in babel.list_translations())]
             return request.accept_languages.best_match(known) or settings.locale
 
         babel.init_app(app, locale_selector=locale)
@@ -103,8 +103,13 @@ class Simulator:
         app.after_request(secured)
         app.get("/health")(lambda: {"status": "ok"})
         app.register_error_handler(HTTPException, _shown)
-        app.context_processor(lambda: {"language": str(get_locale()).replace("_", "-")})
+        app.context_processor(_language)
         return app
+
+
+def _language() -> dict[str, str]:
+    locale = get_locale()
+    return {"language": str(locale).replace("_", "-"), "direction": locale.text_direction}
 
 
 def run(settings: SimulatorSettings, stop: threading.Event) -> None:
