@@ -64,6 +64,8 @@ JUNK = {
     "S3_SECRET_KEY": ANY_TEXT,
     "S3_REGION": ANY_TEXT,
     "DEFAULT_LOCALE": ["xx", "junk"],
+    "SEED": ["x" * 41],
+    "WORLD": ["huge"],
     "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
     "OUTBOX_LEASE_SECONDS": ["junk", "0", "99999999999"],

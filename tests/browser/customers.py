@@ -53,8 +53,8 @@ def open_day(page: Page, day: dt.date) -> None:
 
 
 def slot(page: Page, at: dt.datetime) -> Locator:
-    """The button of one free time."""
-    return page.locator(f"button[name=starts_at][value='{at.astimezone(dt.UTC).isoformat()}']")
+    """The radio button of one free time."""
+    return page.locator(f"input[name=starts_at][value='{at.astimezone(dt.UTC).isoformat()}']")
 
 
 def shows_time(button: Locator, at: dt.datetime, zone: str) -> bool:
@@ -80,8 +80,9 @@ def find(page: Page, live: LiveServers, words: str, facet: str, title: str) -> N
 def hold(page: Page, at: dt.datetime, zone: str) -> str:
     """Take a free time; returns the address of the reservation, whose seconds run."""
     open_day(page, at.astimezone(ZoneInfo(zone)).date())
-    assert shows_time(slot(page, at), at, zone)
-    slot(page, at).click()
+    assert shows_time(slot(page, at).locator("+ .wm-time"), at, zone)
+    slot(page, at).check()
+    submit(page, "Reserve this time")
     page.wait_for_url("**/checkout/*")
     assert re.fullmatch(r"(10:00|9:5\d)", page.locator("[data-countdown]").inner_text())
     return page.url
@@ -113,9 +114,9 @@ def register(page: Page, app: Flask, name: str, email: str, kind: str = "student
 
 def to_the_simulator(page: Page) -> None:
     """From the reservation over the order to the provider's page."""
-    submit(page, "Continue to payment")
-    page.wait_for_url("**/pay/*")
-    look(page, "pay")
+    submit(page, "Continue")
+    page.wait_for_url("**/checkout/*/check")
+    look(page, "check")
     page.get_by_role("main").get_by_role("button", name=re.compile("^Pay ")).click()
     page.locator("#number").wait_for()
 

@@ -344,4 +344,34 @@ WAITING = [
         "is requested for more than a day",
     ),
 ]
-BREAKS = [*HOUSE, *BOOKS, *SEATS, *MONEY, *LATE, *WAITING]
+REVIEWS = [
+    ("each visible review has its lesson", "DELETE FROM participation", "no lesson stands behind it"),
+    (
+        "each visible review has its lesson",
+        "UPDATE participation SET student_id = (SELECT max(id) FROM person)",
+        "no lesson stands behind it",
+    ),
+    (
+        "who came and paid may review, and nobody else",
+        "UPDATE seat SET status = 'missed' WHERE status = 'attended'",
+        "disagree",
+    ),
+    (
+        "who came and paid may review, and nobody else",
+        "UPDATE order_line SET refunded_minor = gross_minor",
+        "disagree",
+    ),
+    (
+        "who came and paid may review, and nobody else",
+        "UPDATE seat SET status = 'attended' WHERE status = 'missed'",
+        "disagree",
+    ),
+    (
+        "ratings add up to their reviews",
+        "UPDATE offering SET rating_sum = rating_sum + 1 WHERE rating_count > 0",
+        "counts 1 reviews and 5 stars, it has 1 and 4",
+    ),
+    ("ratings add up to their reviews", "UPDATE review SET status = 'lapsed'", "it has 0 and 0"),
+]
+
+BREAKS = [*HOUSE, *BOOKS, *SEATS, *MONEY, *LATE, *WAITING, *REVIEWS]

@@ -22,9 +22,9 @@ from app.core.web.site import Site
 from app.domains.accounts.models import Account
 from app.domains.tenancy.models import DEFAULT_PRIMARY, Plan
 from app.shell.admin import NOT_IN_ADMIN
-from app.shell.context import menu
 from app.shell.models import metadata
 from app.shell.security import ROLES
+from app.shell.side_menu import menu
 from tests.support.databases import Database
 from tests.support.golden import assert_golden
 from tests.support.statements import count_statements
@@ -87,8 +87,8 @@ def test_menu_of_each_role(app: Flask) -> None:
                 rights = catalogue().of_role(role.key) & catalogue().on(surface)
                 who = Viewer(1, 1, "x@y.test", "X Y", rights, g.site.tenant_id)
                 for group in menu(who):
-                    lines.append(f"  {group['label']}")
-                    lines += [f"    {entry['label']}  {entry['url']}" for entry in group["entries"]]
+                    lines.append(f"  {group.label or '(at the top)'}{'' if group.is_open else ', folded'}")
+                    lines += [f"    {link.label}  {link.url}" for link in group.links]
     assert_golden("menu.txt", "\n".join(lines))
 
 
@@ -114,7 +114,7 @@ def test_the_menu_on_the_page_is_the_menu_of_the_role(world: World) -> None:
         g.site = _site(TENANT)
         rights = catalogue().of_role("manager")
         wanted = [
-            e["url"] for group in menu(Viewer(1, 1, "x@y.test", "X", rights, 1)) for e in group["entries"]
+            link.url for group in menu(Viewer(1, 1, "x@y.test", "X", rights, 1)) for link in group.links
         ]
     found = [part.split('"')[0] for part in side.split('href="')[1:]]
     assert [url for url in found if url.startswith("/admin/") and "#" not in url] == wanted

@@ -45,6 +45,7 @@ from tests.support.world import PASSWORD, Browser, Company, World, make_world, p
 NO_CANARY = {
     "ab_user.platform_role",
     "allocation.source",
+    "bulk_run.status",
     "dispute.status",
     "earning.status",
     "invitation.role_key",
@@ -63,6 +64,7 @@ NO_CANARY = {
     "provider_event.status",
     "receipt.kind",
     "refund.status",
+    "review.status",
     "sales_order.status",
     "seat.status",
     "tenant.slug",

@@ -38,6 +38,10 @@ PLATFORMS = {
     "provider_event": "comes in before it is known whose it is",
     "alembic_version": "is the migrations'",
     "audit_entry": "also tells what concerns no company; a company's rows are walled all the same",
+    "list_view": "operators keep views too; a company's are walled all the same",
+    "bulk_run": "operators act on many records too; a company's are walled all the same",
+    "bulk_failure": "goes with its run",
+    "import_draft": "operators import too; a company's files are walled all the same",
     **dict.fromkeys(
         (
             "ab_api_key", "ab_group", "ab_group_role", "ab_permission", "ab_permission_view",
@@ -59,7 +63,7 @@ WALLED = {
     "refresh_token",
     "handover_ticket",
     "outbox",
-} | {"audit_entry"}
+} | {"audit_entry", "list_view", "bulk_run", "bulk_failure", "import_draft"}
 TENANT = "(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::bigint)"
 
 

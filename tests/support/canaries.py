@@ -14,6 +14,7 @@ from sqlalchemy import delete, select
 
 from app.core import clock
 from app.core.idempotency import IdempotencyKey
+from app.core.import_drafts import ImportDraft
 from app.core.outbox import DEAD, Outbox
 from app.core.rights import TENANT
 from app.core.scope import platform_scope, tenant_scope
@@ -175,6 +176,9 @@ def _plumbing(session: Any, company: Company, tokens: dict[str, str]) -> list[An
             announced_at=now, due_at=later, last_error="gave up",
         ),
         SAMPLES["provider-events"].row(session, word),
+        ImportDraft(
+            user_id=user_id, entry="people", filename="people.csv", content=b"full_name\n", count=1, made_at=now
+        ),
         MockMailMessage(
             message_id=f"<{word}@test>", copies=1, recipient="x@x.test", subject="x", text="x", html="x",
             headers={}, sent_at=now,

@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from app.core import clock
 from app.core.audit import AuditEntry
+from app.core.bulk import RUNNING, BulkFailure, BulkRun
 from app.core.db import db
 from app.core.idempotency import IdempotencyKey
+from app.core.list_views import ListView
 from app.core.outbox import DEAD, Outbox
 from app.core.rights import TENANT
 from app.core.schedule import Schedule
@@ -248,6 +250,45 @@ def _key(session: Any, word: str) -> IdempotencyKey:
     return add(session, key)
 
 
+def _list_view(session: Any, word: str) -> ListView:
+    user_id = _membership(session, word).user_id
+    view = ListView(
+        user_id=user_id,
+        owner_name=f"Owner {word}",
+        entry="people",
+        name=f"View {word}",
+        is_shared=True,
+        args={"q": word},
+        columns=["full_name", "notes"],
+    )
+    return add(session, view)
+
+
+def _bulk_run(session: Any, word: str) -> BulkRun:
+    run = BulkRun(
+        user_id=_membership(session, word).user_id,
+        actor_label=f"Actor {word}",
+        entry="memberships",
+        action="end",
+        ids=[1, 2],
+        matching="status=active",
+        total=2,
+        position=1,
+        failed=1,
+        status=RUNNING,
+        locale="en",
+        made_at=clock.machine_now(),
+    )
+    return add(session, run)
+
+
+def _bulk_failure(session: Any, word: str) -> BulkFailure:
+    run = _bulk_run(session, word)
+    return add(
+        session, BulkFailure(run_id=run.id, row_id=1, row_label=f"Record {word}", reason="It must stay.")
+    )
+
+
 def _plan_id(world: World) -> int:
     with world.app.app_context(), platform_scope("a plan for a test's form"):
         return int(db.session.scalar(select(Plan.id).order_by(Plan.id).limit(1)))
@@ -329,6 +370,9 @@ SAMPLES: dict[str, Sample] = {
     "schedules": Sample(_schedule),
     "sent-mails": Sample(_mail),
     "idempotency-keys": Sample(_key),
+    "list-views": Sample(_list_view),
+    "bulk-runs": Sample(_bulk_run),
+    "bulk-failures": Sample(_bulk_failure),
     **catalog.SAMPLES,
     **payments.SAMPLES,
     **booking.SAMPLES,

@@ -235,6 +235,24 @@ def mark(
     return again(world, seat, company)
 
 
+def review(
+    world: World,
+    offering: Offering,
+    rating: int,
+    text: str = "Clear and kind.",
+    *,
+    at: dt.datetime,
+    student: str = "student",
+    company: Company | None = None,
+) -> None:
+    """By a student who came."""
+    with clock.frozen(at), inside(world, company) as session:
+        person = session.get_one(Person, (company or world.anna).people[student])
+        catalog.write_review(
+            catalog_queries.offering(offering.id), student=person, author=person, rating=rating, text=text
+        )
+
+
 def refunds_arrive(
     world: World, *, status: str = "succeeded", at: dt.datetime | None = None, company: Company | None = None
 ) -> None:
@@ -363,6 +381,7 @@ def _let_happen(world: World, life: Life, of: dict[str, Any]) -> None:
     mark(world, seats["attended"], attended=True, **of)
     mark(world, seats["missed"], attended=False, **of)
     mark(world, seats["lost_dispute"], attended=True, **of)
+    review(world, life.offering, 4, at=MONDAY + DAY, **of)
     dispute(world, seats["lost_dispute"], "lost", at=MONDAY + 2 * DAY, **of)
 
 

@@ -21,8 +21,8 @@ from app.core.audit import AuditEntry
 from app.core.db import Model, TenantOwned, Timestamped, db, owned_by_tenant
 from app.core.rights import TENANT
 from app.core.scope import platform_scope, tenant_scope
+from app.core.web.categories import PEOPLE
 from app.core.web.entry import AdminEntry, Registry
-from app.domains.accounts.admin import PEOPLE
 from app.providers.mail.mock import MockMailMessage
 from app.shell import admin
 from app.shell.factory import create_app
@@ -55,6 +55,7 @@ class TextbookEntry(AdminEntry):
     form = ("name", "level")
     search = ("name",)
     filters = ("level",)
+    found_by = search
     choices = {"level": (("school", _l("School")), ("university", _l("University")))}
 
 
@@ -86,10 +87,13 @@ def story(world: World) -> dict[str, Any]:
     assert manager.post(f"{url}/edit", name="Latin II", level="university").status_code == 302
     assert "Latin II" in manager.get("/admin/textbooks/?q=latin&level=university").text
     assert "Latin II" not in manager.get("/admin/textbooks/?level=school").text
+    assert f'href="{url}"' in manager.get("/admin/search?q=latin").text, "the search does not find it"
+    assert f'href="{url}"' not in bert.get("/admin/search?q=latin").text, "found in another company"
 
     file = (io.BytesIO(b"name,level\nMaths,school\nPhysics,university\n"), "textbooks.csv")
     token = manager.csrf("/admin/textbooks/import")
-    imported = manager.post_raw("/admin/textbooks/import", {"file": file, "csrf_token": token})
+    seen = manager.post_raw("/admin/textbooks/import", {"file": file, "csrf_token": token})
+    imported = manager.say_yes("/admin/textbooks/import", seen)
     assert imported.status_code == 302, imported.text
     exported = manager.get("/admin/textbooks/export.csv").text
     assert all(name in exported for name in ("Latin II", "Maths", "Physics"))

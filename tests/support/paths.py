@@ -9,10 +9,13 @@ IDS = {
     "earning_id": "earning",
     "notification_id": "notification",
     "offering_id": "offering",
+    "review_id": "review",
+    "run_id": "bulk_run",
     "session_id": "user_session",
     "student_id": "person",
     "tenant_id": "tenant",
     "tutor_id": "person",
+    "view_id": "list_view",
 }
 # The beginnings of rules after which a row's public word comes, with its table and column.
 _WORDS = {
@@ -22,6 +25,7 @@ _WORDS = {
     "/api/v1/orders/": ("sales_order", "code"),
     "/api/v1/teaching/lessons/": ("lesson", "code"),
     "/checkout/": ("seat", "code"),
+    "/learn/calendar/free/": ("seat", "code"),
     "/learn/lessons/": ("seat", "code"),
     "/o/": ("offering", "slug"),
     "/orders/": ("sales_order", "code"),
@@ -31,7 +35,7 @@ _WORDS = {
     "/tutors/": ("tutor_profile", "slug"),
 }
 # Words that are the same for everybody.
-SAME = {"kind": "offerings", "provider": "mock", "revision": 1}
+SAME = {"listed": "people", "kind": "offerings", "provider": "mock", "revision": 1}
 # All that a request says of rows, what searches ask for among it.
 WORD_COLUMNS = frozenset(_WORDS.values()) | {("subject", "slug")}
 

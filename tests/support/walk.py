@@ -282,6 +282,8 @@ class Walk:
             return [lambda pick: {**first, "id": pick.id(entry.model.__tablename__ if entry else "tenant")}]
         if method == "GET" and rule.rule in OTHER_QUERIES:
             return OTHER_QUERIES[rule.rule]
+        if method == "GET" and entry is not None and rule.rule == f"{entry.url}/add" and who.has_rights:
+            return [lambda _pick: first, *chosen_in(entry)]
         if method != "GET" or entry is None or rule.rule not in lists_of(entry) or not who.has_rights:
             return [lambda _pick: first]
         found: list[Query] = [lambda _pick: first, lambda _pick: {"q": "canary"}]
@@ -444,8 +446,14 @@ _SEARCHES: list[Query] = [
     lambda pick: {"subject": pick.secret("subject.slug")},
     lambda pick: {"tutor": pick.secret("tutor_profile.slug")},
 ]
+_WEEKS: list[Query] = [lambda _pick: {"from": "2027-01-01", "until": "2027-02-28"}]
 OTHER_QUERIES: dict[str, list[Query]] = {
+    "/learn/calendar/events": _WEEKS,
+    "/learn/calendar/free/<code>": _WEEKS,
+    "/teach/calendar/events": _WEEKS,
     "/search": _SEARCHES,
+    "/admin/search": [*_PLAIN, lambda _pick: {"q": "canary"}, lambda pick: {"q": pick.secret("email")}],
+    "/admin/search.json": [*_PLAIN, lambda _pick: {"q": "canary"}, lambda pick: {"q": pick.secret("email")}],
     "/api/v1/catalog/offerings": _SEARCHES,
     "/o/<slug>": [lambda pick: {"variant": pick.id("variant")}],
     "/api/v1/catalog/offerings/<slug>/slots": [*_PLAIN, lambda pick: {"variant": pick.id("variant")}],
@@ -471,6 +479,13 @@ def table_of(entry: AdminEntry, column: str) -> str:
         return "tenant"
     keys = inspect(entry.model).columns[column].foreign_keys
     return next((key.column.table.name for key in keys), "")
+
+
+def chosen_in(entry: AdminEntry) -> list[Query]:
+    """A form's address may choose a record in it: the other company's."""
+    relations = inspect(entry.model).relationships
+    tables = {name: relations[name].mapper.local_table.name for name in entry.form if name in relations}
+    return [lambda pick, name=name, table=table: {name: pick.id(table)} for name, table in tables.items()]
 
 
 def lists_of(entry: AdminEntry) -> set[str]:

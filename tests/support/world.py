@@ -22,6 +22,7 @@ from app.domains.tenancy.models import Plan
 
 PASSWORD = "correct horse battery"
 PLATFORM = "localhost:8000"
+_DRAFT = re.compile(r'name="draft" value="([0-9]+)"')
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -102,6 +103,13 @@ class Browser:
     def post(self, path: str, /, page: str | None = None, **data: Any) -> TestResponse:
         """Fill in the form of `page` (by default the path's own) and send it."""
         return self.post_raw(path, {**data, "csrf_token": self.csrf(page or path)})
+
+    def say_yes(self, path: str, looked_through: TestResponse) -> TestResponse:
+        """Confirm the preview of an import; what is no preview is given back as it is."""
+        draft, token = (found.search(looked_through.text) for found in (_DRAFT, _TOKEN))
+        if draft is None or token is None:
+            return looked_through
+        return self.post_raw(path, {"draft": draft.group(1), "csrf_token": token.group(1)})
 
     def post_raw(self, path: str, data: Any, **options: Any) -> TestResponse:
         """Send exactly this."""

@@ -31,7 +31,7 @@ def upload(browser: Browser, *emails: str) -> TestResponse:
     lines = "\n".join(["full_name,email,role", *(f"Somebody,{email},student" for email in emails)])
     page = "/admin/invitations/import"
     data = {"csrf_token": browser.csrf(page), "file": (io.BytesIO(lines.encode()), "people.csv")}
-    return browser.post_raw(page, data, content_type="multipart/form-data")
+    return browser.say_yes(page, browser.post_raw(page, data, content_type="multipart/form-data"))
 
 
 def expire(database: Database) -> None:

@@ -10,8 +10,6 @@ import pytest
 from app.core.db import db
 from app.core.scope import tenant_scope
 from app.domains.earnings import queries, service
-from app.domains.ledger import queries as ledger
-from app.domains.ledger.models import PLATFORM_FEE, TAX_PAYABLE, TENANT_REVENUE, TUTOR_CLEARED, TUTOR_PENDING
 from tests.domains.earnings.support import AT, DAY, at, clear_due, eur, sell
 from tests.support.statements import count_statements
 from tests.support.world import PLATFORM, Browser, World
@@ -176,35 +174,6 @@ def test_a_tutor_who_owes_is_told_why(sold: World) -> None:
         service.give_back(seat_id=2, amount=eur(6000), reason="Complaint")
     page = text_of(tutor(sold).get("/teach/earnings/").text)
     assert "Cleared €5.88" in page
-
-
-def test_the_figures_agree_with_the_trial_balance(sold: World) -> None:
-    with at(sold):
-        service.give_back(seat_id=1, amount=eur(4321), reason="Complaint")
-    with at(sold):
-        figures = queries.figures()
-        books = {row.code: -row.balance for row in ledger.trial_balance()}
-        totals = queries.totals_of(sold.anna.people["tutor"], "EUR")
-    assert figures.pending == books[TUTOR_PENDING] == totals.pending
-    assert figures.cleared == books[TUTOR_CLEARED] == totals.cleared
-    assert figures.platform_fee == books[PLATFORM_FEE]
-    assert figures.tax == books[TAX_PAYABLE]
-    assert figures.company_share == books[TENANT_REVENUE]
-    # All was sold within 30 days: what was taken is what the others have of it.
-    assert figures.takings == eur(5 * 6000 - 6000 - 3000 - 4321)
-    shared = (figures.pending, figures.cleared, figures.platform_fee, figures.tax, figures.company_share)
-    assert figures.takings.minor == sum(figure.minor for figure in shared)
-    with at(sold, AT + 22 * DAY):
-        assert queries.figures().takings == eur(-4321)  # only the giving back is younger than 30 days
-    with at(sold, AT + 31 * DAY):
-        assert queries.figures().takings == eur(0)
-        assert queries.figures().tax == figures.tax
-
-
-def test_an_empty_company_has_figures_of_nothing(world: World) -> None:
-    with at(world):
-        figures = queries.figures()
-    assert set(vars(figures).values()) == {eur(0)}
 
 
 def test_the_manager_reads_the_same_explanation(sold: World) -> None:

@@ -86,11 +86,11 @@ def test_two_people(here: Flask, town: World, chat: OpenChat) -> None:
     field(student).press("Enter")
     eventually(lambda: texts(tutor), ["Hello before", "Hi\nthere <b>&</b>"])
     assert tutor.get_by_text("is writing").count() == 0
-    eventually(lambda: states(student)[0] in ("Delivered", "Read"), True)
+    eventually(lambda: states(student)[0] in ("Delivered", "Seen"), True)
     field(tutor).fill("Welcome")
     tutor.get_by_role("button", name="Send").click()
     eventually(lambda: texts(student)[-1], "Welcome")
-    eventually(lambda: states(tutor)[-1], "Read")
+    eventually(lambda: states(tutor)[-1], "Seen")
     assert field(student).input_value() == ""
     assert student.locator(".wm-chat-day").count() == 1
     shoot(tutor, "chat")

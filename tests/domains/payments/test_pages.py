@@ -186,6 +186,30 @@ def test_an_order_in_words_at_each_stage(till: Till, payer: Browser) -> None:
     assert "Credit note C-000002" in says(bought)
 
 
+def test_an_order_says_why_it_costs_so_much_and_what_went_back(till: Till, payer: Browser) -> None:
+    bought = till.buy(line(4000, tax_rate_bp=1900), line(1250, description="Workbook", quantity=2))
+    page = unescape(payer.get(f"/orders/{bought.code}").text)
+    for part in (
+        "The price of €40.00 includes 19 % tax: €33.61 and €6.39 of tax.",
+        "Workbook: 2 × €12.50 is €25.00.",
+        "There are no fees on top",
+    ):
+        assert part in page, part
+    assert "What went back" not in page
+    till.refund(bought.line, 1000)
+    page = unescape(payer.get(f"/orders/{bought.code}").text)
+    went_back = page.split("What went back", 1)[1]
+    assert "€10.00" in went_back
+    assert "on its way" in went_back
+
+
+def test_the_steps_stand_over_the_payment(till: Till, payer: Browser) -> None:
+    bought = till.place(line(4000))
+    page = payer.get(f"/pay/{bought.code}").text
+    assert page.count(f'href="/orders/{bought.code}/booking"') == 3, "two steps back, and Back"
+    assert 'aria-current="step"' in page
+
+
 def test_pressing_pay_too_late_charges_nothing(till: Till, payer: Browser) -> None:
     bought = till.place()
     stale = payer.csrf(f"/pay/{bought.code}")

@@ -99,6 +99,17 @@ def test_amounts_are_written_with_their_currencys_places(
         assert f'lang="{language[:2]}"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("speaks", "language", "direction"),
+    [("es-MX", "es", "ltr"), ("ar", "ar", "rtl"), ("en-US,en;q=0.9,ar;q=0.8", "en", "ltr")],
+)
+def test_the_page_is_in_the_browsers_language_and_direction(
+    shared: Bench, speaks: str, language: str, direction: str
+) -> None:
+    answer = page(shared, shared.payment(fresh()), Accept_Language=speaks)
+    assert f'<html lang="{language}" dir="{direction}">' in answer.text
+
+
 def test_paying_leads_back_to_the_shop(bench: Bench) -> None:
     payment = bench.payment()
     answer = enter(bench, payment, number="4242-4242 4242 4242", expiry=" 1 / 2040 ", cvc="1234")
