@@ -46,6 +46,7 @@ PLUMBING = {
     "notification",
     "occupation",
     "outbox",
+    "participation",
     "posting",
     "provider_event",
     "receipt_counter",

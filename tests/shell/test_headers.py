@@ -199,8 +199,16 @@ def test_the_theme_can_not_be_made_to_say_something_else(world: World) -> None:
         "#12345g",
         "</style>",
     ):
-        form = {"name": "Anna", "primary": colour, "timezone": "Europe/Berlin", "locale": "en"}
+        form = {
+            "name": "Anna",
+            "primary": colour,
+            "corners": "soft",
+            "timezone": "Europe/Berlin",
+            "locale": "en",
+        }
         assert manager.post("/admin/brand/", **form).status_code == 422
+    form = {"name": "Anna", "primary": "#0b5fa5", "timezone": "Europe/Berlin", "locale": "en"}
+    assert manager.post("/admin/brand/", **form, corners="0px}body{display:none").status_code == 422
     assert "evil" not in manager.get("/theme/1.css").text
 
 

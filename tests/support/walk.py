@@ -400,7 +400,7 @@ OTHER_BODIES: dict[str, Callable[[Pick], dict[str, Any]]] = {
     },
     "/account/email": lambda _pick: {"new_email": "walker@anna.test"},
     "/admin/brand/": lambda _pick: {
-        "name": "Anna", "primary": "#0b5fa5", "timezone": "Europe/Berlin", "locale": "en", "tenant_id": "1"
+        "name": "Anna", "primary": "#0b5fa5", "corners": "soft", "timezone": "Europe/Berlin", "locale": "en", "tenant_id": "1"
     },
     "/preferences/": lambda _pick: {"locale": "en", "theme": "auto", "next": "/"},
     "/api/v1/auth/token": lambda pick: {"email": pick.secret("email"), "password": pick.secret("password")},

@@ -589,7 +589,8 @@ def test_the_pages_about_the_company_and_the_account_take_no_more_either(world: 
     manager, tenants, accounts = world.manager(), ENTRIES["tenants"], ENTRIES["accounts"]
     before = stored(world, tenants, world.anna.id)
     assert before
-    fine = {"name": before["name"], "primary": "#0b5fa5", "timezone": "Europe/Berlin", "locale": "en"}
+    place = {"timezone": "Europe/Berlin", "locale": "en"}
+    fine = {"name": before["name"], "primary": "#0b5fa5", "corners": "soft", **place}
     extra = smuggled(world, tenants, set(fine))
     assert manager.post("/admin/brand/", **{**fine, **extra}).status_code == 302
     after = stored(world, tenants, world.anna.id)
