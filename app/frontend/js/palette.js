@@ -236,7 +236,7 @@ export function palette() {
     link.setAttribute("aria-haspopup", "dialog");
     for (const key of link.querySelectorAll("kbd")) {
       key.hidden = false;
-      if (/mac|iphone|ipad/i.test(navigator.platform)) key.textContent = "⌘ K";
+      if (/mac|iphone|ipad/i.test(navigator.platform)) key.dataset.keys = "⌘ K";
     }
     link.addEventListener("click", (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
