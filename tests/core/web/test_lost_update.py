@@ -20,6 +20,7 @@ ENTRIES = {entry.slug: entry for entry in make_registry().entries}
 PERSON = ENTRIES["people"]
 EDITABLE = [slug for slug in with_form() if ENTRIES[slug].can_edit]
 _STAMP = re.compile(r'name="form_stamp" value="([^"]+)"')
+_MAIN = re.compile(r"<main.*?</main>", re.S)  # the help on shortcuts is a list of facts, too
 _FACT = re.compile(r"<dt>(.*?)</dt><dd>(.*?)</dd>")
 
 
@@ -31,7 +32,7 @@ def stamp(page: TestResponse) -> str:
 
 def now_says(page: TestResponse) -> dict[str, str]:
     """What the page of a conflict says is there now, by label."""
-    return {unescape(label): unescape(text) for label, text in _FACT.findall(page.text)}
+    return {unescape(label): unescape(text) for label, text in _FACT.findall(_MAIN.findall(page.text)[0])}
 
 
 def edit(somebody: Browser, path: str, opened: TestResponse, **data: Any) -> TestResponse:
