@@ -150,7 +150,7 @@ def open_lesson(page: Page, live: LiveServers, words: str) -> None:
     """One of my lessons, the next one or one of the list."""
     page.goto(live.url("/learn/", FJORD))
     look(page, "learn")
-    following = page.locator(".wm-next", has_text=words).get_by_role("link", name="Open")
+    following = page.locator(".wm-next", has_text=words).get_by_role("link", name="To the lesson")
     row = page.locator(".wm-rows li", has_text=words).get_by_role("link")
     following.or_(row).first.click()
     page.wait_for_url("**/learn/lessons/*")

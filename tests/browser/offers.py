@@ -54,7 +54,7 @@ def the_tutor_opens_hours(job: Job) -> None:
     page = job.tutor
     job.go(page, "/teach/")
     look(page, "teach-empty")
-    page.get_by_role("link", name="Open your hours").click()
+    page.get_by_role("link", name="Open your hours", exact=True).click()
     look(page, "hours-empty")
     for day in range(7):
         fill(page, **{f"d{day}_0_from": "09:00", f"d{day}_0_to": "18:00"})

@@ -25,10 +25,10 @@ def they_chat(job: Job, sam: Page) -> None:
     tutor.get_by_text("Sam Student is writing").wait_for()
     sam.locator("#body").press("Enter")
     tutor.locator(".wm-said-text", has_text="Hello").wait_for()
-    _state(sam, "Hello", "Delivered|Read")
+    _state(sam, "Hello", "Delivered|Seen")
     tutor.bring_to_front()
     tutor.locator("#body").click()
-    _state(sam, "Hello", "Read")
+    _state(sam, "Hello", "Seen")
 
     sam.context.set_offline(True)
     sam.locator("[data-chat-state]", has_text="No connection").wait_for()
@@ -42,7 +42,7 @@ def they_chat(job: Job, sam: Page) -> None:
     sam.context.set_offline(False)
     tutor.locator(".wm-said-text", has_text="Written on the train").wait_for()
     said = ["Hello", "Exercise 1", "Exercise 2", "Exercise 3", "Written on the train"]
-    _state(sam, said[-1], "Sent|Delivered|Read")
+    _state(sam, said[-1], "Sent|Delivered|Seen")
     for page in (sam, tutor):
         assert page.locator(".wm-said-text").all_inner_texts() == said
         look(page, "chat")
