@@ -46,7 +46,7 @@ def test_written_by_form_once(app: Flask, world: World) -> None:
     assert "Student anna: Hello &lt;script&gt;" in tutor.get("/messages/").text
     assert "unread" in tutor.get("/messages/").text
     tutor.get(f"/messages/{talk}")  # whoever sees it has read it
-    assert re.search(r"data-state>\s*Read", student.get(f"/messages/{talk}").text)
+    assert re.search(r"data-state>\s*Seen", student.get(f"/messages/{talk}").text)
 
 
 @pytest.mark.parametrize(

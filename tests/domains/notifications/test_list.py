@@ -39,6 +39,8 @@ DATA = {
     "offering_returned": {"title": "Maths"},
     "offering_published": {"title": "Maths"},
     "earning_cleared": {"title": "Maths", "amount_minor": 4000, "currency": "KWD"},
+    "review_written": {"title": "Maths", "rating": 4, "name": "Sam"},
+    "review_replied": {"title": "Maths", "name": "Tina"},
     "messages": {"name": "Tina", "conversation_id": 1},
 }  # fmt: skip
 
@@ -69,7 +71,15 @@ def test_every_kind_has_words(app: Flask, world: World) -> None:
         tell(app, world.anna, "student", kind, key=kind)
     page = world.browser(world.anna.host, world.anna.email("student")).get("/notifications/")
     assert "Something happened" not in page.text
-    for text in ("€40.00", "¥4,000", "KWD", "Jan 18, 2027", "Tina wrote to you", "Maths had to be cancelled"):
+    for text in (
+        "€40.00",
+        "¥4,000",
+        "KWD",
+        "Jan 18, 2027",
+        "Tina wrote to you",
+        "4 stars",
+        "Maths had to be cancelled",
+    ):
         assert text in page.text, text
 
 
