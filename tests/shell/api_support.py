@@ -13,13 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.domains.booking.models import Lesson, Seat
-from app.domains.catalog.models import GROUP, Offering
+from app.domains.catalog.models import GROUP, Offering, Review
 from app.domains.earnings import queries as earnings
 from app.domains.payments.models import Order
-from tests.domains.booking.support import DAY, HOUR, MONDAY
+from tests.domains.booking.support import DAY, HOUR, MONDAY, NOW
 from tests.domains.messaging.support import open_conversation, say
 from tests.support import lived
 from tests.support.world import Company, World
@@ -184,6 +185,7 @@ class Scene:
     order: Order
     conversation_id: int
     earning_id: int
+    review_id: int
     _callers: dict[str, Caller] = field(default_factory=dict)
 
     def caller(self, operation: Operation) -> Caller:
@@ -206,6 +208,7 @@ class Scene:
             "slug": self.offering.slug,
             "conversation_id": str(self.conversation_id),
             "earning_id": str(self.earning_id),
+            "review_id": str(self.review_id),
         }
         for part, found in (
             ("/orders/", self.order.code),
@@ -218,7 +221,8 @@ class Scene:
         return values
 
     def role(self, operation: Operation) -> str:
-        return "tutor" if "/teaching/" in operation[1] else "student"
+        """The tutor teaches and answers reviews; all else is the student's."""
+        return "tutor" if "/teaching/" in operation[1] or operation[1].endswith("/reply") else "student"
 
     def body(self, operation: Operation, starts_at: dt.datetime = MONDAY + 5 * DAY) -> Json | None:
         at = starts_at.isoformat()
@@ -244,6 +248,8 @@ class Scene:
                 "body": "Hello",
             },
             ("post", "/api/v1/conversations/{conversation_id}/read"): {"seq": 1},
+            ("post", "/api/v1/catalog/offerings/{slug}/reviews"): {"rating": 4, "text": "Clear."},
+            ("post", "/api/v1/catalog/reviews/{review_id}/reply"): {"reply": "Thank you."},
         }
         return bodies.get(operation)
 
@@ -274,6 +280,25 @@ def make_scene(world: World) -> Scene:
     say(world.app, world.anna, conversation_id, "tutor", "Welcome!")
     sold = lived.read(world, lambda: earnings.of_seat(attended.id))
     assert sold is not None
+    # Both have taken the offering once: the guardian has said how it was, the student may.
+    for role, day in (("guardian", 8), ("student", 9)):
+        taken = lived.book(world, offering, role, MONDAY + day * DAY + 5 * HOUR, actor=f"v:{role}")
+        lived.mark(world, taken, attended=True)
+        if role == "guardian":
+            lived.review(world, offering, 3, at=NOW, student=role)
+    review_id = lived.read(world, lambda: lived.db.session.scalar(select(Review.id)))
+    assert review_id is not None
     return Scene(
-        world, offering, group, trial, dates, held, booked, attended, order, conversation_id, int(sold.id)
+        world,
+        offering,
+        group,
+        trial,
+        dates,
+        held,
+        booked,
+        attended,
+        order,
+        conversation_id,
+        int(sold.id),
+        int(review_id),
     )

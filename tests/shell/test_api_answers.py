@@ -175,6 +175,7 @@ def _teach(judge: Judge, world: World, tutor: Caller) -> None:
     with clock.frozen(MONDAY + 2 * DAY + HOUR):
         marked = judge(tutor("post", path, mark), 200)
     assert marked["status"] == "attended"
+    _say_how_it_was(judge, world, tutor)
     page = judge(tutor("get", "teaching/earnings?size=10"), 200)
     assert page["count"] == len(page["result"]) == 2
     assert page["totals"]["pending"]["minor"] == sum(row["tutor_share"] for row in page["result"])
@@ -183,3 +184,20 @@ def _teach(judge: Judge, world: World, tutor: Caller) -> None:
         assert row["gross"] == sum(row[name] for name in shares)
         entries = judge(tutor("get", f"teaching/earnings/{row['id']}"), 200)["entries"]
         assert all(sum(part["minor"] for part in entry["postings"]) == 0 for entry in entries)
+
+
+def _say_how_it_was(judge: Judge, world: World, tutor: Caller) -> None:
+    """Who took part may rate it, once; the tutor answers, and everybody reads both."""
+    student, anybody = caller(world, "student"), caller(world)
+    path = "catalog/offerings/first-time/reviews"
+    written = judge(student("post", path, {"rating": 5, "text": "Patient and clear."}), 201)
+    judge(student("post", path, {"rating": 4, "text": "Patient."}), 200)
+    judge(student("post", path, {"rating": 6}), 422)
+    judge(tutor("post", path, {"rating": 5}), 409)
+    reply = f"catalog/reviews/{written['id']}/reply"
+    judge(student("post", reply, {"reply": "I?"}), 404)
+    judge(tutor("post", reply, {"reply": "Thank you!"}), 200)
+    judge(tutor("post", reply, {"reply": "Once more."}), 409)
+    page = judge(anybody("get", path), 200)
+    assert page["rating"] == {"average": 4.0, "count": 1}
+    assert [(row["rating"], row["reply"]) for row in page["result"]] == [(4, "Thank you!")]

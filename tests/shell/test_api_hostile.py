@@ -103,6 +103,8 @@ BODIES: list[Operation] = [
     ("post", "/api/v1/teaching/lessons/{code}/attendance"),
     ("post", "/api/v1/conversations/{conversation_id}/messages"),
     ("post", "/api/v1/conversations/{conversation_id}/read"),
+    ("post", "/api/v1/catalog/offerings/{slug}/reviews"),
+    ("post", "/api/v1/catalog/reviews/{review_id}/reply"),
 ]
 
 

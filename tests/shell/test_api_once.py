@@ -100,7 +100,7 @@ CASES = {
         "SELECT count(*) FROM sales_order",
         lambda scene: {"student": scene.world.anna.people["student"]},
         lambda scene: {"student": scene.world.anna.people["tutor"]},
-        done_before=3,
+        done_before=5,
     ),
     "pay": Case(
         ("post", "/api/v1/orders/{code}/pay"),
@@ -126,6 +126,21 @@ CASES = {
         lambda scene: marked(scene, True),
         lambda scene: marked(scene, False),
         at=MONDAY + 2 * HOUR,
+        done_before=2,
+    ),
+    "review": Case(
+        ("post", "/api/v1/catalog/offerings/{slug}/reviews"),
+        "SELECT count(*) FROM review",
+        lambda scene: {"rating": 5, "text": "Clear."},
+        lambda scene: {"rating": 4},
+        status=201,
+        done_before=1,
+    ),
+    "reply": Case(
+        ("post", "/api/v1/catalog/reviews/{review_id}/reply"),
+        "SELECT count(*) FROM review WHERE reply IS NOT NULL",
+        lambda scene: {"reply": "Thank you."},
+        lambda scene: {"reply": "Thanks."},
     ),
 }
 EACH = pytest.mark.parametrize("name", CASES)

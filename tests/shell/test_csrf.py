@@ -309,6 +309,7 @@ def test_every_view_that_keeps_text_is_known(app: Flask) -> None:
         "new",
         "order",
         "register",
+        "reply",
         "save",
         "set_date",
         "write",

@@ -30,7 +30,8 @@ class Inline(HTMLParser):
         given = dict(attributes)
         if tag == "style":
             self.found.append("<style>")
-        if tag == "script" and (not given.get("src") or given.get("nonce") != self.nonce):
+        is_data = given.get("type") == "application/ld+json"  # for search engines: no browser runs it
+        if tag == "script" and (not (given.get("src") or is_data) or given.get("nonce") != self.nonce):
             self.found.append(f"<script {given}>")
         if tag in {"iframe", "object", "embed", "base"}:
             self.found.append(f"<{tag}>")

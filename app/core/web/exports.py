@@ -30,7 +30,7 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from app.core import audit, scope
-from app.core.errors import TooMany
+from app.core.errors import DomainError
 from app.core.money import Money, exponent
 from app.core.transaction import transaction
 from app.core.web.admin_data import AdminData
@@ -47,7 +47,7 @@ _FIRST_DAY = dt.date(1900, 3, 1)  # spreadsheets count wrongly before it
 _WIDTHS = {"datetime": 19, "date": 12, "money": 14, "number": 10, "bool": 8}
 
 
-class TooManyRows(TooMany):
+class TooManyRows(DomainError):
     code = "too_many_rows"
     status = 422
 
