@@ -587,10 +587,11 @@ def test_no_form_takes_more_than_its_fields(world: World, slug: str) -> None:
 
 def test_the_pages_about_the_company_and_the_account_take_no_more_either(world: World) -> None:
     manager, tenants, accounts = world.manager(), ENTRIES["tenants"], ENTRIES["accounts"]
+    place = {"timezone": "Europe/Berlin", "locale": "en"}
+    fine = {"name": "Anna Tutors", "primary": "#0b5fa5", "corners": "soft", **place}
+    assert manager.post("/admin/brand/", **fine).status_code == 302
     before = stored(world, tenants, world.anna.id)
     assert before
-    place = {"timezone": "Europe/Berlin", "locale": "en"}
-    fine = {"name": before["name"], "primary": "#0b5fa5", "corners": "soft", **place}
     extra = smuggled(world, tenants, set(fine))
     assert manager.post("/admin/brand/", **{**fine, **extra}).status_code == 302
     after = stored(world, tenants, world.anna.id)
