@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from app.core.db import Model, TenantOwned, Timestamped, db, owned_by_tenant
@@ -160,17 +160,19 @@ def delete(view: ListView) -> None:
 
 def settings_of(who: Viewer, entry: str) -> ListView:
     """The viewer's settings of a list, made now if there are none yet."""
-    mine = (
+    mine = select(ListView).where(
         ListView.tenant_id.is_not_distinct_from(who.tenant_id),
         ListView.entry == entry,
         ListView.user_id == who.user_id,
         ListView.name.is_(None),
     )
-    found = db.session.scalars(select(ListView).where(*mine).with_for_update()).one_or_none()
-    if found is None:
-        found = ListView(tenant_id=who.tenant_id, user_id=who.user_id, owner_name=who.name[:200], entry=entry)
-        db.session.add(found)
-    return found
+    found = db.session.scalars(mine.with_for_update()).one_or_none()
+    if found is not None:
+        return found
+    row = {"tenant_id": who.tenant_id, "user_id": who.user_id, "owner_name": who.name[:200], "entry": entry}
+    # Of two windows one makes them, and the other waits for that one and finds them.
+    db.session.execute(insert(ListView).values(**row).on_conflict_do_nothing())
+    return db.session.scalars(mine.with_for_update()).one()
 
 
 def open_with(view: ListView | None, entry: str, by: Viewer) -> None:

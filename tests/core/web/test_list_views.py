@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
 
@@ -304,6 +305,25 @@ def test_columns_are_chosen_ordered_and_reset(world: World) -> None:
     assert heads(manager.get(PEOPLE).text) == ["Name", "Notes"]
     choose(manager, "full_name", "notes", reset="1")
     assert heads(manager.get(PEOPLE).text) == before
+
+
+def test_two_clicks_at_once_settle_it_once(world: World) -> None:
+    """The first columns that somebody chooses for a list, in two windows."""
+    manager = world.manager()
+    token = manager.csrf("/account/")
+    lists = ("people", "offerings", "seats", "sales-orders", "refunds", "subjects")
+
+    def choose_first(listed: str) -> int:
+        data = {"column": ["id"], "csrf_token": token}
+        again = world.browser(world.anna.host)
+        again.client = world.app.test_client()
+        again.client._cookies.update(manager.client._cookies)
+        return int(again.post_raw(f"/admin/lists/{listed}/columns", data).status_code)
+
+    for listed in lists:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(choose_first, [listed] * 4)) == [302] * 4
+    assert len(views(world)) == len(lists)
 
 
 def test_a_view_has_columns_of_its_own(world: World) -> None:
