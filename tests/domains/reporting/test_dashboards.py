@@ -236,6 +236,16 @@ def test_an_empty_company_s_page(world: World) -> None:
 # -- The operator's ----------------------------------------------------------------------------------------
 
 
+def test_who_signs_in_to_learn_is_among_the_people_who_learn(world: World) -> None:
+    """The student and the guardian have accounts: nobody has to be added for the step to be done."""
+    steps = re.findall(
+        r"<li( class=\"wm-done\")?>.*?<strong>(.*?)</strong>", world.manager().get("/admin/").text, re.S
+    )
+    done = {label for is_done, label in steps if is_done}
+    assert "Add the people who learn" in done
+    assert "Approve a first offering" not in done
+
+
 def test_currencies_are_not_added_up(sold: World) -> None:
     with platform_scope_of(sold) as session:
         session.execute(

@@ -286,6 +286,7 @@ class Standing:
     people: int
     members: int
     tutors: int
+    learners: int
     invited: int
     pending: int
     tutors_invited: int
@@ -313,7 +314,8 @@ _STANDING = text("""
                count(*) FILTER (WHERE status = 'pending' AND expires_at <= :machine_now) AS expired
         FROM invitation WHERE tenant_id = :tenant
     ), member AS (
-        SELECT count(*) AS members, count(*) FILTER (WHERE role_key = 'tutor') AS tutors
+        SELECT count(*) AS members, count(*) FILTER (WHERE role_key = 'tutor') AS tutors,
+               count(*) FILTER (WHERE role_key IN ('student', 'guardian')) AS learners
         FROM membership WHERE tenant_id = :tenant AND status = 'active'
     ), idle AS (
         SELECT count(*) AS tutors, min(m.person_id) AS first
@@ -328,7 +330,8 @@ _STANDING = text("""
         WHERE tenant_id = :tenant AND status = 'open' AND expires_at > :now
     )
     SELECT (SELECT count(*) FROM person WHERE tenant_id = :tenant) AS people,
-           member.members, member.tutors, invited.invited, invited.pending, invited.tutors_invited,
+           member.members, member.tutors, member.learners,
+           invited.invited, invited.pending, invited.tutors_invited,
            (SELECT count(*) FROM subject WHERE tenant_id = :tenant) AS subjects,
            (SELECT count(*) FROM offering WHERE tenant_id = :tenant AND status = 'published') AS offerings,
            (SELECT count(*) FROM lesson WHERE tenant_id = :tenant AND status = 'scheduled'
