@@ -220,7 +220,6 @@ class Fair:
                 variant=session.get_one(Variant, variant_id),
                 starts_at=at,
                 capacity=capacity,
-                by="Tutor",
             )
             return lesson.id, lesson.code
 

@@ -123,7 +123,6 @@ def give_date(
             offering=catalog_queries.offering(offering.id),
             variant=catalog_queries.variants_of(offering.id)[0],
             starts_at=starts_at,
-            by="Tutor",
         )
 
 
@@ -231,7 +230,7 @@ def mark(
 ) -> Seat:
     """After the lesson, unless it is said when."""
     with clock.frozen(at or again(world, seat, company).lesson.ends_at), inside(world, company):
-        booking.mark_attendance(queries.seat(seat.id), attended=attended, by="Tutor")
+        booking.mark_attendance(queries.seat(seat.id), attended=attended)
     return again(world, seat, company)
 
 

@@ -41,7 +41,6 @@ def give_date(house: House, deed: deeds.GivesDate) -> None:
             offering=offering,
             variant=catalog.variants_of(offering.id)[0],
             starts_at=deed.starts_at,
-            by=tutor,
         )
 
 
@@ -130,7 +129,7 @@ def call_off(house: House, deed: deeds.CallsOff) -> None:
 def mark(house: House, deed: deeds.Marks) -> None:
     with house.inside(deed.tutor):
         for ref, came in deed.came:
-            booking.mark_attendance(_seat(house, ref), attended=came, by=deed.tutor)
+            booking.mark_attendance(_seat(house, ref), attended=came)
 
 
 def _seat(house: House, ref: SeatRef) -> Seat:

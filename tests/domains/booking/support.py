@@ -99,7 +99,6 @@ class School:
                     variant=db.session.get_one(Variant, self.group_variant_id),
                     starts_at=starts_at,
                     capacity=capacity,
-                    by="Tina",
                 ).id
             )
         )

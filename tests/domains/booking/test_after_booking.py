@@ -386,7 +386,7 @@ def test_a_place_goes_to_no_other_class(school: School) -> None:
 
 
 def mark(school: School, seat_id: int, attended: bool) -> None:
-    school.do(lambda: service.mark_attendance(queries.seat(seat_id), attended=attended, by="Tina") and None)
+    school.do(lambda: service.mark_attendance(queries.seat(seat_id), attended=attended) and None)
 
 
 @pytest.mark.parametrize("attended", [True, False])

@@ -100,7 +100,7 @@ def add_group_of_somebody_else(school: School) -> int:
     offering_id, _variant_id = add_offering(person.id, kind=GROUP, capacity=5)
     offering = db.session.get_one(Offering, offering_id)
     return service.schedule_session(
-        offering=offering, variant=offering.variants[0], starts_at=MONDAY, capacity=5, by="Theo"
+        offering=offering, variant=offering.variants[0], starts_at=MONDAY, capacity=5
     ).id
 
 

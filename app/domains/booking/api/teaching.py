@@ -46,7 +46,7 @@ def attendance(code: str) -> Any:
         raise NotFound
 
     def work() -> idempotency.Answer:
-        marked = service.mark_attendance(seat, attended=given["attended"], by=who.actor.label)
+        marked = service.mark_attendance(seat, attended=given["attended"])
         return 200, _participant(marked)
 
     return done_once(who, work)

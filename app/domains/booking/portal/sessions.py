@@ -13,7 +13,6 @@ from flask_babel import gettext as _
 from app.core import clock
 from app.core.errors import DomainError
 from app.core.transaction import transaction
-from app.core.viewer import Viewer
 from app.core.web.csrf import keeps_text
 from app.core.web.once import hidden, once
 from app.core.web.pages import Empty
@@ -74,7 +73,7 @@ def add() -> Any:
         return _page(person_id, form, 422)
     try:
         with transaction():
-            once(who, lambda: {"id": _scheduled(form, variant, starts_at, who)})
+            once(who, lambda: {"id": _scheduled(form, variant, starts_at)})
     except SlotTaken:
         form.refusals.append(_("You have something else at that time."))
         return _page(person_id, form, SlotTaken.status)
@@ -90,13 +89,12 @@ def add() -> Any:
     return redirect(url_for("sessions.index"))
 
 
-def _scheduled(form: SessionForm, variant: Variant, starts_at: dt.datetime, who: Viewer) -> int:
+def _scheduled(form: SessionForm, variant: Variant, starts_at: dt.datetime) -> int:
     return service.schedule_session(
         offering=variant.offering,
         variant=variant,
         starts_at=starts_at,
         capacity=form.capacity.data,
-        by=who.actor.label,
         place=form.place.data,
     ).id
 

@@ -13,7 +13,7 @@ from app.domains.booking.service.occupation import lock_seat
 from app.domains.earnings import service as earnings
 
 
-def mark_attendance(seat: Seat, *, attended: bool, by: str) -> Seat:
+def mark_attendance(seat: Seat, *, attended: bool) -> Seat:
     """Say whether they came; it can be corrected until a week after the lesson. Raises NotYet before it
     begins, MarkingClosed, NotBooked."""
     seat, lesson = lock_seat(seat)
@@ -26,7 +26,7 @@ def mark_attendance(seat: Seat, *, attended: bool, by: str) -> Seat:
         return seat
     if seat.status != BOOKED and now > lesson.ends_at + policies.MARKING_OPEN:
         raise MarkingClosed
-    _mark(seat, lesson, state, reason=by)
+    _mark(seat, lesson, state)
     _finish(lesson)
     return seat
 
@@ -48,7 +48,7 @@ def _locked(lesson: Lesson) -> Lesson:
     return queries.lesson_for_update(lesson.id)
 
 
-def _mark(seat: Seat, lesson: Lesson, state: str, *, reason: str) -> None:
+def _mark(seat: Seat, lesson: Lesson, state: str, *, reason: str | None = None) -> None:
     move_to(seat, state)
     seat.marked_at = clock.now()
     note(seat, state, reason=reason)

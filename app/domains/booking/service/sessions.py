@@ -28,7 +28,6 @@ def schedule_session(
     variant: Variant,
     starts_at: dt.datetime,
     capacity: int | None = None,
-    by: str,
     place: str | None = None,
 ) -> Lesson:
     """Give a group class a date, in or out of working hours. It is sold once the offering is published.
@@ -52,7 +51,7 @@ def schedule_session(
         place=(place or "").strip()[:300] or None,
     )
     db.session.add(lesson)
-    note(lesson, "scheduled", reason=by)
+    note(lesson, "scheduled")
     db.session.flush()  # the occupation points at it, and its id goes into the event
     if not occupy(lesson, [tutor_claim(lesson)], expires_at=None):
         raise slot_taken(offering.tutor_id, duration, after=starts_at)

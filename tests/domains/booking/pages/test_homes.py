@@ -32,7 +32,7 @@ def attended(stage: Stage, starts_at: dt.datetime, *, came: bool = True, **more:
 
     def mark() -> None:
         with stage.school.inside():
-            service.mark_attendance(queries.seat_by_code(code), attended=came, by="Tutor")
+            service.mark_attendance(queries.seat_by_code(code), attended=came)
 
     with clock.frozen(starts_at + HOUR):
         stage.inside(mark)

@@ -423,7 +423,7 @@ def test_what_took_place_can_only_be_looked_at(stage: Stage) -> None:
 
         def mark() -> None:
             with stage.school.inside():
-                service.mark_attendance(queries.seat_by_code(code), attended=True, by="Tina")
+                service.mark_attendance(queries.seat_by_code(code), attended=True)
 
         stage.inside(mark)
         words = words_of(stage.browser("student").get(lesson(code)).text)
