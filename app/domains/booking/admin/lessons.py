@@ -297,8 +297,8 @@ class SeatMoveEntry(Kept):
         "moved_at": _l("When"),
         "seat": _l("Booking"),
         "seat_id": _l("Booking"),
-        "from_starts_at": _l("From"),
-        "to_starts_at": _l("To"),
+        "from_starts_at": _l("Old time"),
+        "to_starts_at": _l("New time"),
         "moved_by": _l("By"),
     }
     formats = {"seat_id": lambda value, _row: Cell("link", str(value), url=f"/admin/seats/{value}")}
