@@ -8,17 +8,19 @@ import threading
 import time
 from typing import Any
 
-from flask import Flask, abort, g, request
+from flask import Flask, abort, g, has_request_context, request
 from redis.exceptions import RedisError
 
 from app.core.db import db
+from app.core.page_cache import PageCache
 from app.core.scope import PlatformScope, RequestScope, TenantScope
+from app.core.web import kept_pages
 from app.core.web.site import Site
 from app.domains.tenancy.models import ACTIVE, DEFAULT_PRIMARY
 from app.domains.tenancy.queries import Place, place_of_host
 from config import Settings
 
-UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", None})
+UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", "metrics.show", None})
 REVISION_KEY = "tenancy:revision"
 FALLBACK_SECONDS = 2.0
 _HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
@@ -37,7 +39,7 @@ class Places:
         self._places: dict[str, Place | None] = {}
 
     def find(self, host: str, slug: str | None) -> Place | None:
-        revision = self._current_revision()
+        revision = self._current_revision(self._places.get(host))
         with self._lock:
             if revision != self._revision:
                 self._revision, self._places = revision, {}
@@ -50,11 +52,17 @@ class Places:
                 self._places[host] = place
         return place
 
-    def _current_revision(self) -> Any:
+    def _current_revision(self, likely: Place | None) -> Any:
+        """In the same question also what the page cache has to know of the company this is likely to be."""
+        cache: PageCache = self._app.extensions["page_cache"]
+        keys = cache.revision_keys(likely.tenant_id) if likely else []
         try:
-            return self._app.extensions["redis"].get(REVISION_KEY)
+            revision, *words = self._app.extensions["redis"].mget([REVISION_KEY, *keys])
         except RedisError:
-            return ("no redis", int(time.monotonic() / FALLBACK_SECONDS))
+            revision, words = ("no redis", int(time.monotonic() / FALLBACK_SECONDS)), cache.away()
+        if likely and has_request_context():
+            kept_pages.note_revisions(likely.tenant_id, revision, words)
+        return revision
 
     def forget(self) -> None:
         """Let every process look anew; a hint that may be lost, so it is repeated by the outbox."""
@@ -126,4 +134,5 @@ def _tenant(settings: Settings, host: str, place: Place) -> Site:
         url=settings.url_of(host, "").rstrip("/"),
         tagline=place.tagline,
         corners=place.corners,
+        contacts=place.contacts,
     )

@@ -139,7 +139,7 @@ def _open(company: Company, seed_: str, size: Size, now: dt.datetime) -> Life:
             )
             service.rebrand(
                 made,
-                service.Brand(company.name, company.color, company.tagline),
+                service.Brand(company.name, company.color, company.tagline, contacts=dict(company.contacts)),
                 timezone=company.timezone,
                 locale=company.locale,
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flask import current_app, g
 
@@ -25,6 +26,7 @@ class Site:
     url: str
     tagline: str = ""
     corners: str = ""
+    contacts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_platform(self) -> bool:

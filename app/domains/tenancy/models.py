@@ -88,6 +88,11 @@ class Tenant(Id, Timestamped, Model):
         """The word for how round its corners are, or empty."""
         return str(self.brand.get("corners", ""))
 
+    @property
+    def contacts(self) -> dict[str, str]:
+        """How visitors reach it, by the words of `policies.CONTACTS`; what is not there was not given."""
+        return dict(self.brand.get("contacts", {}))
+
     def __str__(self) -> str:
         return self.name
 

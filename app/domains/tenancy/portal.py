@@ -52,6 +52,7 @@ def brand() -> Any:
             "corners": tenant.corners or policies.DEFAULT_CORNERS,
             "timezone": tenant.timezone,
             "locale": tenant.locale,
+            **tenant.contacts,
         }
     )
     if request.method == "POST" and form.validate():
@@ -64,6 +65,7 @@ def brand() -> Any:
                         primary=(form.primary.data or "").lower(),
                         tagline=form.tagline.data or "",
                         corners=form.corners.data,
+                        contacts={name: form[name].data or "" for name in policies.CONTACTS},
                     ),
                     timezone=form.timezone.data,
                     locale=form.locale.data,
@@ -84,6 +86,7 @@ def _brand_page(form: Form) -> str:
         form=form,
         groups=[
             (_("What visitors see"), ("name", "tagline", "primary", "corners")),
+            (_("How people reach you"), policies.CONTACTS),
             (_("Where you are"), ("timezone", "locale")),
         ],
         submit_label=_("Save"),

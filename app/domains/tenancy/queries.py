@@ -28,12 +28,14 @@ class Place:
     is_test: bool
     tagline: str
     corners: str
+    contacts: dict[str, str]
 
 
 _PLACE = text("""
     SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale,
            t.brand ->> 'primary', t.revision, t.is_test,
-           coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', '')
+           coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', ''),
+           coalesce(t.brand -> 'contacts', '{}'::jsonb)
     FROM tenant t
     WHERE t.slug = :slug
        OR EXISTS (SELECT 1 FROM tenant_domain d

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flask_babel import lazy_gettext as _l
 
@@ -76,14 +77,23 @@ def resume(tenant: Tenant) -> None:
     announce(events.TenantResumed(tenant_id=tenant.id))
 
 
+_WRONG_CONTACT = {
+    "email": _l("This is not an e-mail address."),
+    "phone": _l("This is not a phone number."),
+    **dict.fromkeys(policies.CONTACT_ADDRESSES, _l("Please write the whole address, from https:// on.")),
+}
+
+
 @dataclass(frozen=True)
 class Brand:
-    """How a company shows itself: `primary` is #rrggbb, `corners` a word of `policies.CORNERS`."""
+    """How a company shows itself: `primary` is #rrggbb, `corners` a word of `policies.CORNERS`, `contacts`
+    has some of `policies.CONTACTS`."""
 
     name: str
     primary: str
     tagline: str = ""
     corners: str = policies.DEFAULT_CORNERS
+    contacts: Mapping[str, str] = field(default_factory=dict)
 
 
 def rebrand(tenant: Tenant, brand: Brand, *, timezone: str, locale: str) -> None:
@@ -95,12 +105,17 @@ def rebrand(tenant: Tenant, brand: Brand, *, timezone: str, locale: str) -> None
         raise Invalid(_l("Please choose."), field="corners")
     if not policies.is_timezone(timezone):
         raise Invalid(_l("This is not a time zone."), field="timezone")
+    contacts = {name: brand.contacts.get(name, "").strip() for name in policies.CONTACTS}
+    for name, value in contacts.items():
+        if not policies.is_contact(name, value):
+            raise Invalid(_WRONG_CONTACT[name], field=name)
     tenant.name = brand.name.strip()
     tenant.brand = {
         **tenant.brand,
         "primary": brand.primary.lower(),
         "tagline": brand.tagline.strip(),
         "corners": brand.corners,
+        "contacts": {name: value for name, value in contacts.items() if value},
     }
     tenant.timezone, tenant.locale = timezone, locale
     note(tenant, "rebranded")

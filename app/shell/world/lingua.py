@@ -326,6 +326,12 @@ COMPANY = Company(
     locale="de",
     color="#0a5aa8",
     tagline="Languages that you can use tomorrow morning.",
+    contacts=(
+        ("email", "hello@lingua-berlin.example"),
+        ("phone", "+49 30 5550 1234"),
+        ("imprint_url", "https://lingua-berlin.example/impressum"),
+        ("privacy_url", "https://lingua-berlin.example/datenschutz"),
+    ),
     plan="studio",
     manager="Clara Vogt",
     subjects=("German", "English", "Spanish", "French", "Italian", "Polish", "Exams"),

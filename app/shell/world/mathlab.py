@@ -319,6 +319,12 @@ COMPANY = Company(
     locale="en",
     color="#6d28d9",
     tagline="Maths makes sense. We show you where.",
+    contacts=(
+        ("email", "office@mathlab-ny.example"),
+        ("phone", "+1 212 555 0147"),
+        ("terms_url", "https://mathlab-ny.example/terms"),
+        ("privacy_url", "https://mathlab-ny.example/privacy"),
+    ),
     plan="school",
     manager="Denise Carter",
     subjects=("Elementary", "Algebra", "Geometry", "Calculus", "Statistics", "Exam preparation",

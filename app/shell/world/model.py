@@ -114,6 +114,7 @@ class Company:
     locale: str
     color: str
     tagline: str
+    contacts: tuple[tuple[str, str], ...]
     plan: str
     manager: str
     subjects: tuple[str, ...]

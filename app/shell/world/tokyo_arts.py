@@ -290,6 +290,10 @@ COMPANY = Company(
     locale="en",
     color="#b3261e",
     tagline="Learn with your hands, in the middle of Tokyo.",
+    contacts=(
+        ("email", "studio@tokyo-arts.example"),
+        ("phone", "+81 3 5550 0123"),
+    ),
     plan="studio",
     manager="Haruka Sato",
     subjects=("Drawing", "Calligraphy", "Ceramics", "Painting", "Music", "Printmaking", "Photography"),

@@ -44,3 +44,45 @@ def test_a_brand_that_nobody_could_read_is_refused(world: World, changed: dict[s
     assert 'aria-invalid="true"' in answer.text
     if "tagline" not in changed:
         assert 'value="Kept"' in answer.text, "nothing typed is lost"
+
+
+CONTACTS = {
+    "email": "office@anna.test",
+    "phone": "+49 30 123456",
+    "imprint_url": "https://anna.test/imprint?a=1&b=2",
+    "privacy_url": "https://anna.test/privacy",
+}
+
+
+def test_how_a_company_is_reached_stands_below_its_public_pages(world: World) -> None:
+    manager = world.manager()
+    assert manager.post("/admin/brand/", **BRAND, corners="soft", **CONTACTS).status_code == 302
+    foot = world.browser(world.anna.host).get("/").text.partition("<footer")[2]
+    assert 'href="mailto:office@anna.test"' in foot
+    assert 'href="tel:+4930123456"' in foot
+    assert 'href="https://anna.test/imprint?a=1&amp;b=2"' in foot
+    assert "Terms" not in foot, "what was not given is not shown"
+    assert "anna.test" not in world.browser(world.bert.host).get("/").text.partition("<footer")[2]
+    emptied = dict.fromkeys(CONTACTS, "")
+    assert manager.post("/admin/brand/", **BRAND, corners="soft", **emptied).status_code == 302
+    assert "<address" not in world.browser(world.anna.host).get("/").text, "taken back"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("email", "office"),
+        ("phone", "call me"),
+        ("imprint_url", "javascript:alert(1)"),
+        ("imprint_url", "anna.test/imprint"),
+        ("terms_url", "https://user@evil.test/"),
+        ("terms_url", "https://"),
+        ("privacy_url", 'https://a.test/"><script>'),
+        ("privacy_url", "https://a.test:port/"),
+    ],
+)
+def test_what_leads_nowhere_is_refused_at_its_field(world: World, name: str, value: str) -> None:
+    manager = world.manager()
+    answer = manager.post("/admin/brand/", **BRAND, corners="soft", **{name: value})
+    assert answer.status_code == 422
+    assert f'id="{name}-error"' in answer.text
