@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
-
 DIST = Path(__file__).resolve().parents[2] / "static" / "dist"
 
 # In the order in which they are asked for a letter; the first has Latin, Greek and Cyrillic.
@@ -37,6 +35,8 @@ def file_of(family: str, bold: bool = False) -> Path:
 @cache
 def letters_of(family: str) -> frozenset[int]:
     """The letters that a family can draw."""
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # slow to load
+
     with TTFont(file_of(family), lazy=True) as font:
         return frozenset(font.getBestCmap())
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import itertools
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +22,6 @@ from typing import IO, Any
 from flask import Response, stream_with_context
 from flask_babel import format_decimal, to_user_timezone
 from flask_babel import lazy_gettext as _l
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
 
 from app.core import audit, scope
 from app.core.errors import DomainError
@@ -42,9 +36,10 @@ MAX_ROWS = 100_000
 CHUNK = 500
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _FORMULA = re.compile(r"^(?=[=+\-@＝＋－＠\t\r\n])|(?<=[;\r\n])(?=[=+\-@＝＋－＠])")
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # control characters that XML 1.0 has no place for
 _LONGEST = 32_000  # characters that a cell of a spreadsheet can hold, a little less
 _FIRST_DAY = dt.date(1900, 3, 1)  # spreadsheets count wrongly before it
-_WIDTHS = {"datetime": 19, "date": 12, "money": 14, "number": 10, "bool": 8}
+WIDTHS = {"datetime": 19, "date": 12, "money": 14, "number": 10, "bool": 8}
 
 
 class TooManyRows(DomainError):
@@ -177,9 +172,11 @@ def _value(row: Any, name: str) -> Any:
 
 def xlsx_response(export: Export) -> Response:
     """The rows as a workbook, written to a temporary file first: its index comes last."""
+    from app.core.web import workbooks
+
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
     try:
-        write_xlsx(file, export.heads, export.chunks(sheet_cell), str(export.entry.plural))
+        workbooks.write(file, export.heads, export.chunks(sheet_cell), str(export.entry.plural))
     except BaseException:
         file.close()
         raise
@@ -196,8 +193,10 @@ def _sent(file: IO[bytes]) -> Iterator[bytes]:
 
 def empty_workbook(entry: AdminEntry) -> Response:
     """An empty workbook with the right heads, to be filled in and imported."""
+    from app.core.web import workbooks
+
     file = io.BytesIO()
-    write_xlsx(file, entry.form, iter(()), str(entry.plural))
+    workbooks.write(file, entry.form, iter(()), str(entry.plural))
     headers = attached(f"{entry.slug}-template.xlsx")
     return Response(file.getvalue(), mimetype=XLSX, headers=headers)
 
@@ -209,39 +208,6 @@ class SheetCell:
     value: Any
     format: str = ""
     kind: str = "text"
-
-
-def write_xlsx(file: IO[bytes], heads: Sequence[str], chunks: Iterator[list[list[Any]]], title: str) -> None:
-    """A workbook of one sheet with a fixed head."""
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(re.sub(r"[\[\]:*?/\\']", " ", title)[:31].strip() or "1")
-    sheet.freeze_panes = "A2"
-    first = next(chunks, [])
-    kinds = [cell.kind for cell in first[0]] if first else []
-    for place, head in enumerate(heads):
-        width = _WIDTHS.get(kinds[place], 24) if kinds else 24
-        sheet.column_dimensions[get_column_letter(place + 1)].width = max(width, min(len(head) + 3, 40))
-    bold = Font(bold=True)
-    top = [_written(sheet, SheetCell(head)) for head in heads]
-    for cell in top:
-        cell.font = bold
-    sheet.append(top)
-    for chunk in itertools.chain([first], chunks):
-        for line in chunk:
-            sheet.append([_written(sheet, cell) for cell in line])
-    book.save(file)
-    file.seek(0, io.SEEK_END)
-
-
-def _written(sheet: Any, cell: SheetCell) -> Any:
-    if cell.value is None:
-        return None
-    made = WriteOnlyCell(sheet, value=cell.value)
-    if isinstance(cell.value, str):
-        made.data_type = "s"  # text, also where it begins like a formula
-    if cell.format:
-        made.number_format = cell.format
-    return made
 
 
 def sheet_cell(cells: Cells, row: Any, name: str) -> SheetCell:
@@ -283,7 +249,7 @@ def _amount(amount: Money) -> SheetCell:
 
 
 def _text(text: str) -> SheetCell:
-    return SheetCell(harmless(ILLEGAL_CHARACTERS_RE.sub("", text))[:_LONGEST] or None)
+    return SheetCell(harmless(_NO_XML.sub("", text))[:_LONGEST] or None)
 
 
 def scope_of(tenant_id: int | None) -> Callable[[], AbstractContextManager[None]]:

@@ -16,7 +16,6 @@ from typing import Any
 from babel.numbers import get_decimal_symbol
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from openpyxl import load_workbook
 
 from app.core.errors import Invalid
 
@@ -40,6 +39,8 @@ def table(raw: bytes) -> Iterator[tuple[int, Sequence[str]]]:
             _("This is an old or an encrypted Excel file. Please save it as .xlsx without a password.")
         )
     _look_into(raw)
+    from openpyxl import load_workbook  # slow to load, and rarely needed
+
     try:
         book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
