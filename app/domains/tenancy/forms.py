@@ -56,7 +56,7 @@ class BrandForm(Form):
     imprint_url = _address(
         _l("Imprint"), _l("Where your page with your name and address is, if you need one.")
     )
-    terms_url = _address(_l("Terms"))
+    terms_url = _address(_l("Terms and conditions"))
     privacy_url = _address(_l("Privacy"))
     timezone = SelectField(
         _l("Time zone"), [InputRequired(NEEDED)], choices=choices.timezones, description=_l("Where you are.")

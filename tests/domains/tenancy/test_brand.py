@@ -61,7 +61,7 @@ def test_how_a_company_is_reached_stands_below_its_public_pages(world: World) ->
     assert 'href="mailto:office@anna.test"' in foot
     assert 'href="tel:+4930123456"' in foot
     assert 'href="https://anna.test/imprint?a=1&amp;b=2"' in foot
-    assert "Terms" not in foot, "what was not given is not shown"
+    assert "Terms and conditions" not in foot, "what was not given is not shown"
     assert "anna.test" not in world.browser(world.bert.host).get("/").text.partition("<footer")[2]
     emptied = dict.fromkeys(CONTACTS, "")
     assert manager.post("/admin/brand/", **BRAND, corners="soft", **emptied).status_code == 302
