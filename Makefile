@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench check $(CHECKS) requirements assets clean
+.PHONY: help demo test soak replay bench check $(CHECKS) requirements assets clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS='	' read -r name text; do \
@@ -30,9 +30,12 @@ soak: $(TOOLS) $(CATALOGUES) ## Run the long forms of races, simulations, fuzzin
 	@$(BIN)/python run.py assets
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
-bench: $(RUNTIME) $(CATALOGUES) ## Measure the list page beside the bare floor and stock Flask-AppBuilder; writes bench.json
+replay: $(RUNTIME) $(CATALOGUES) ## Tell a simulated history once more, line by line: SEED=1 DAYS=30
+	@$(BIN)/python run.py simulate --seed $(or $(SEED),1) --days $(or $(DAYS),30) --verbose
+
+bench: $(RUNTIME) $(CATALOGUES) ## Measure every kind of request beside its floor, in some ten minutes: ARGS="reads --tiny"; writes bench.json
 	@$(BIN)/python run.py assets
-	@$(BIN)/python -m bench.list_page
+	@$(BIN)/python -m bench $(ARGS)
 
 check: $(TOOLS) ## Lint, format, types, import contracts, templates, translations, migrations
 	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) $(CHECKS)

@@ -1,55 +1,97 @@
-"""One contestant per process: answers a line on stdin with what a round of requests took.
+"""What our requests are measured beside: a bare Flask view, and Flask-AppBuilder as it comes.
 
-    python -m bench.contestants house|stock|floor <database url>
+    python -m bench.contestants floor|stock <port> <database url>
 
-All three show the same 25 of the same people, in process, one thread, one warm connection pool.
+Both run on the very server that ours runs on, with as many processes and threads.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, render_template
-from sqlalchemy import Engine, create_engine, event, text
+import psycopg
+from flask import Flask, jsonify, render_template
 
-REQUESTS = 40
-ROWS = 25
-MANAGER_EMAIL = "manager@bench.test"
+from app.shell.server import Server
+from config import load_settings
+
 PASSWORD = "bench-password-1"  # noqa: S105 - of a database that lives for the length of the run
+OFFERING = """
+    SELECT o.title, o.summary, o.description, v.name, v.price_minor, v.currency, p.full_name
+    FROM offering o JOIN variant v ON v.offering_id = o.id JOIN person p ON p.id = o.tutor_id
+    WHERE o.tenant_id = %s AND o.slug = %s
+"""
+OFFERINGS = """
+    SELECT o.slug, o.title, o.summary, v.price_minor, v.currency, p.full_name
+    FROM offering o JOIN variant v ON v.offering_id = o.id JOIN person p ON p.id = o.tutor_id
+    WHERE o.tenant_id = %s ORDER BY o.id LIMIT %s
+"""
+TIMES = "SELECT starts_at, ends_at FROM lesson WHERE tenant_id = %s ORDER BY starts_at LIMIT %s"
+SEATS = """
+    SELECT s.id, s.code, s.status, s.price_minor, s.currency, l.starts_at, p.full_name AS student,
+           b.full_name AS payer
+    FROM seat s JOIN lesson l ON l.id = s.lesson_id JOIN person p ON p.id = s.student_id
+      JOIN person b ON b.id = s.payer_id
+    WHERE s.tenant_id = %s ORDER BY s.id LIMIT %s
+"""
+PEOPLE = (
+    "SELECT id, full_name, email, phone, created_at FROM person WHERE tenant_id = %s ORDER BY id LIMIT %s"
+)
+TABLE = (
+    "<table>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>"
+    "{% endfor %}</table>"
+)
 
-Ask = Callable[[], Any]
+
+def floor(url: str) -> Flask:
+    """Bare views: one indexed SELECT and the same rows, or one INSERT and a commit; a connection a thread."""
+    app, local = Flask("floor"), threading.local()
+    # Compiled once, as a template file would be: compiling in each request would flatter us by half.
+    table = app.jinja_env.from_string(TABLE)
+    plain = url.replace("+psycopg", "")
+
+    def connection() -> psycopg.Connection[Any]:
+        if not hasattr(local, "connection"):
+            local.connection = psycopg.connect(plain, autocommit=True)
+        found: psycopg.Connection[Any] = local.connection
+        return found
+
+    def page(statement: str) -> Callable[..., str]:
+        return lambda **values: render_template(
+            table, rows=connection().execute(statement, list(values.values())).fetchall()
+        )
+
+    def listed(statement: str) -> Callable[..., Any]:
+        def answer(**values: Any) -> Any:
+            cursor = connection().execute(statement, list(values.values()))
+            names = [column.name for column in cursor.description or ()]
+            return jsonify(result=[dict(zip(names, row, strict=True)) for row in cursor])
+
+        return answer
+
+    def insert(**values: Any) -> tuple[str, int]:
+        with connection().transaction():
+            connection().execute("INSERT INTO bench_row (what) VALUES (%s)", list(values.values()))
+        return "", 201
+
+    limited = "/<int:tenant_id>/<int:rows>"
+    app.add_url_rule("/offering/<int:tenant_id>/<slug>", "offering", page(OFFERING))
+    app.add_url_rule(f"/search{limited}", "search", page(OFFERINGS))
+    app.add_url_rule(f"/slots{limited}", "slots", listed(TIMES))
+    app.add_url_rule(f"/seats{limited}", "seats", page(SEATS))
+    app.add_url_rule(f"/people{limited}", "people", page(PEOPLE))
+    app.add_url_rule(f"/api/seats{limited}", "api_seats", listed(SEATS))
+    app.add_url_rule(f"/api/people{limited}", "api_people", listed(PEOPLE))
+    app.add_url_rule("/insert/<what>", "insert", insert, methods=["POST"])
+    return app
 
 
-def house(url: str) -> tuple[Ask, Engine]:
-    """WeMaster's people list, signed in as the manager that `bench.list_page` made."""
-    from app.core.db import db
-    from app.shell.factory import create_app
-    from config import load_settings
-
-    app = create_app(
-        load_settings(DATABASE_URL=url, REDIS_URL=os.environ["REDIS_URL"], LOG_LEVEL="ERROR", PORT=8000)
-    )
-    client, base = app.test_client(), "http://bench.localhost:8000"
-    page = client.get("/login/", base_url=base).text
-    token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
-    signed_in = client.post(
-        "/login/",
-        base_url=base,
-        data={"email": MANAGER_EMAIL, "password": PASSWORD, "csrf_token": token},
-    )
-    assert signed_in.status_code == 302, signed_in.status_code
-    with app.app_context():
-        return lambda: client.get("/admin/people/", base_url=base), db.engine
-
-
-def stock(url: str) -> tuple[Ask, Engine]:
-    """Flask-AppBuilder as it comes: a ModelView, its own sign-in, its own permissions."""
-    from flask_appbuilder import AppBuilder, Model, ModelView
+def stock(url: str) -> Flask:
+    """Flask-AppBuilder as it comes: a ModelView and a ModelRestApi, its own sign-in, its own permissions."""
+    from flask_appbuilder import AppBuilder, Model, ModelRestApi, ModelView
     from flask_appbuilder.models.sqla.interface import SQLAInterface
     from flask_sqlalchemy import SQLAlchemy
     from sqlalchemy import BigInteger, Column, DateTime, String
@@ -69,69 +111,50 @@ def stock(url: str) -> tuple[Ask, Engine]:
         list_columns = ["full_name", "email", "phone", "created_at"]
         base_order = ("id", "asc")
 
+    class PersonApi(ModelRestApi):  # type: ignore[misc]
+        resource_name = "person"
+        datamodel = SQLAInterface(Person)
+        list_columns = ["id", "full_name", "email", "phone", "created_at"]
+        base_order = ("id", "asc")
+
     app = Flask("stock")
-    app.config.update(SECRET_KEY="x" * 40, SQLALCHEMY_DATABASE_URI=url, WTF_CSRF_ENABLED=False)
+    app.config.update(
+        SECRET_KEY="x" * 40,
+        SQLALCHEMY_DATABASE_URI=url,
+        WTF_CSRF_ENABLED=False,
+        FAB_ADD_SECURITY_API=True,
+        FAB_API_MAX_PAGE_SIZE=100,
+    )
     db.init_app(app)
     with app.app_context():
         builder = AppBuilder(app, db.session)
         builder.add_view(PersonView, "People", category="People")
+        builder.add_api(PersonApi)
         if not builder.sm.find_user(username="bench"):
             role = builder.sm.find_role("Admin")
             builder.sm.add_user("bench", "Bench", "Mark", "bench@x.test", role, password=PASSWORD)
-        engine = db.engine
-    client = app.test_client()
-    assert client.post("/login/", data={"username": "bench", "password": PASSWORD}).status_code == 302
-    return lambda: client.get("/personview/list/?psize_PersonView=25"), engine
+        db.engine.dispose()
+    return app
 
 
-def floor(url: str) -> tuple[Ask, Engine]:
-    """A bare view: one indexed SELECT, the same rows in a plain table."""
-    engine = create_engine(url)
-    app = Flask("floor")
-    select = text("SELECT id, full_name, email, phone, created_at FROM bench_person ORDER BY id LIMIT :rows")
-    # Compiled once, as a template file would be: compiling in each request would flatter us by half.
-    template = app.jinja_env.from_string(
-        "<table>{% for p in people %}<tr><td>{{ p.full_name }}</td><td>{{ p.email }}</td>"
-        "<td>{{ p.phone }}</td><td>{{ p.created_at }}</td></tr>{% endfor %}</table>"
-    )
+CONTESTANTS = {"floor": floor, "stock": stock}
 
-    @app.get("/")
-    def people() -> str:
-        with engine.connect() as connection:
-            rows = connection.execute(select, {"rows": ROWS}).all()
-        return render_template(template, people=rows)
 
-    client = app.test_client()
-    return lambda: client.get("/"), engine
+class Bare(Server):
+    """Our web server with somebody else's application."""
+
+    def load(self) -> Flask:
+        kind, _port, url = sys.argv[1:]
+        return CONTESTANTS[kind](url)
 
 
 def main() -> None:
-    """Answer each line with a round; the first answer says how many statements one request takes."""
-    kind, url = sys.argv[1:3]
-    ask, engine = {"house": house, "stock": stock, "floor": floor}[kind](url)
-    for _ in range(10):
-        response = ask()
-        assert response.status_code == 200, response.status_code
-        assert response.data.count(b"@people.test") >= ROWS, "the page does not show the people"
-    statements: list[str] = []
-    plumbing = ("begin", "commit", "rollback", "select set_config", "set ")
-
-    def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if not statement.lower().startswith(plumbing):
-            statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    ask()
-    event.remove(engine, "before_cursor_execute", note)
-    print(json.dumps({"statements": len(statements)}), flush=True)  # noqa: T201
-    for _line in sys.stdin:
-        times, cpu = [], time.process_time()
-        for _ in range(REQUESTS):
-            started = time.perf_counter()
-            ask()
-            times.append((time.perf_counter() - started) * 1000)
-        spent = (time.process_time() - cpu) / REQUESTS * 1000
-        print(json.dumps({"ms": times, "cpu": spent}), flush=True)  # noqa: T201
+    """Answer until SIGTERM; the settings come from the environment, as ours do. Port 0 makes the tables."""
+    kind, port, url = sys.argv[1:]
+    if port == "0":
+        CONTESTANTS[kind](url)
+    else:
+        Bare(load_settings(PORT=int(port), LOG_LEVEL="ERROR")).run()
 
 
 if __name__ == "__main__":

@@ -106,3 +106,14 @@ def test_the_command_lists_each_rule_and_says_whether_all_hold(
     assert "FAIL no delivery gave up: 1" in lines
     assert sum(line.startswith("FAIL") for line in lines) == 1
     assert sum(line.startswith("       delivery ") for line in lines) == 1
+
+
+def test_a_rule_may_take_longer_than_a_request(
+    lived: tuple[Flask, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the rows of years it does: the application's own limit would end it with an error."""
+    patience = checks.Rule(
+        "patience", lambda connection: [connection.execute(text("SHOW statement_timeout")).scalar_one()]
+    )
+    monkeypatch.setattr(checks, "RULES", (patience,))
+    assert checks.broken_rules(lived[0]) == {"patience": ["0"]}
