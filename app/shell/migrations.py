@@ -49,11 +49,22 @@ def current(url: str) -> str | None:
 
 def statements(url: str) -> str:
     """The SQL that brings the database to the newest version, for someone to run as the owner."""
+    return script(current(url) or "base", "head")
+
+
+def script(start: str, end: str) -> str:
+    """The SQL of the steps from one version to another."""
     output = io.StringIO()
-    config = _config(url)
+    config = _config("")
     config.output_buffer = output
-    command.upgrade(config, f"{current(url) or 'base'}:head", sql=True)
+    command.upgrade(config, f"{start}:{end}", sql=True)
     return output.getvalue()
+
+
+def steps() -> list[tuple[str, str]]:
+    """Each version with the one before it, "base" for the first; the oldest comes first."""
+    scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    return [(str(step.down_revision or "base"), step.revision) for step in scripts][::-1]
 
 
 def _config(url: str) -> Config:

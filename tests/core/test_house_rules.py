@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
-from pathlib import Path
+import subprocess
+import sys
 
+import pytest
+
+from tests.support import house_rules
+from tests.support.databases import ROOT
 from tests.support.golden import assert_golden
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "app").rglob("*.py"))
-TEMPLATES = [p for p in (ROOT / "app").rglob("*") if p.suffix in {".html", ".txt"} and "templates" in p.parts]
-
-# Who may do what nobody else may, and why.
-MAY_COMMIT = {
-    "app/core/transaction.py": "the edge's transaction",
-    "app/core/scope.py": "ends a clean read, keeping what was read readable",
-}
-MAY_READ_CLOCK = {"app/core/clock.py": "the one clock"}
-MAY_READ_ENVIRONMENT = {
-    "app/shell/assets.py": "hands PATH on to node",
-    "app/shell/processes.py": "hands the environment on to children",
-    "app/shell/embedded.py": "hands the environment on to the servers",
-}
-
-
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
-
-
-def offenders(pattern: str, allowed: dict[str, str]) -> list[str]:
-    """`file:line call` of each call whose function matches, outside the allowed files."""
-    found = []
-    for path in SOURCES:
-        name = path.relative_to(ROOT).as_posix()
-        if name in allowed:
-            continue
-        found += [
-            f"{name}:{node.lineno} {function}"
-            for function, node in calls(ast.parse(path.read_text()))
-            if re.search(pattern, function)
-        ]
-    return found
+from tests.support.house_rules import LINTED, RULES, SOURCES, TEMPLATES, Rule, calls
 
 
 def test_every_exit_from_tenancy_is_known() -> None:
     """Who enters the platform's scope, and with which words: a new one is seen in the diff of this file."""
     lines = []
     for path in SOURCES:
-        for function, node in calls(ast.parse(path.read_text())):
+        for function, node in calls(path.read_text()):
             if function.split(".")[-1] in {"platform_scope", "PlatformScope"}:
                 where = path.relative_to(ROOT).as_posix()
                 lines.append(f"{where}: {ast.unparse(node.args[0]) if node.args else ''}")
@@ -59,57 +26,66 @@ def test_every_exit_from_tenancy_is_known() -> None:
 
 
 def test_only_the_edge_commits() -> None:
-    assert offenders(r"session(\(\))?\.commit$|\.session\.commit$", MAY_COMMIT) == []
+    assert house_rules.COMMIT.offenders() + house_rules.TRANSACTION_BELOW.offenders() == []
 
 
 def test_one_clock() -> None:
-    assert offenders(r"datetime\.(now|utcnow|today)$|\bdate\.today$|\btime\.time$", MAY_READ_CLOCK) == []
+    assert house_rules.CLOCK.offenders() == []
 
 
 def test_sql_never_asks_the_time() -> None:
-    told = []
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if re.search(r"\b(now\(\)|current_timestamp|clock_timestamp\(\))", node.value, re.IGNORECASE):
-                    if re.search(r"\b(select|insert|update|where|values)\b", node.value, re.IGNORECASE):
-                        told.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
-                "func.now",
-                "func.current_timestamp",
-            }:
-                told.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-    assert told == []
+    assert house_rules.SQL_CLOCK.offenders() == []
+
+
+def test_sql_is_never_put_together_from_values() -> None:
+    assert house_rules.RAW_SQL.offenders() == []
+
+
+def test_nobody_waits_for_ever() -> None:
+    assert house_rules.TIMEOUTS.offenders() == []
+
+
+def test_the_tenant_never_comes_from_the_client() -> None:
+    assert house_rules.TENANT.offenders() == []
 
 
 def test_settings_read_the_environment_and_nobody_else() -> None:
-    found = []
-    for path in SOURCES:
-        name = path.relative_to(ROOT).as_posix()
-        if name not in MAY_READ_ENVIRONMENT and re.search(r"\bos\.(environ|getenv)\b", path.read_text()):
-            found.append(name)
-    assert found == []
+    assert house_rules.ENVIRONMENT.offenders() == []
+
+
+def test_exceptions_say_why() -> None:
+    assert house_rules.REASONS.offenders() == []
 
 
 def test_templates_trust_nobody() -> None:
     """No `|safe`, no switched-off escaping, nothing inline that the content policy would stop."""
-    patterns = {
-        r"\|\s*safe\b": "|safe",
-        r"{%\s*autoescape\s+false": "autoescape off",
-        r"\son\w+\s*=\s*[\"']": "an inline handler",
-        # What search engines read is data: no browser runs it.
-        r"<script(?![^>]*\b(src=|type=\"application/ld\+json\"))": "an inline script",
-    }
     found = [
-        f"{path.relative_to(ROOT)}: {name}"
-        for path in TEMPLATES
-        for pattern, name in patterns.items()
-        if re.search(pattern, path.read_text())
+        rule.offenders() for rule in (house_rules.PLAIN_TEMPLATES, house_rules.STYLES, house_rules.MARKUP)
     ]
-    styled = [
-        f"{path.relative_to(ROOT)}: style"
-        for path in TEMPLATES
-        if "mail" not in path.parts and re.search(r"\sstyle\s*=|<style", path.read_text())
-    ]
-    assert found + styled == []
+    assert found == [[], [], []]
     assert len(TEMPLATES) > 20
+
+
+def test_scripts_make_no_html() -> None:
+    assert house_rules.JS_HTML.offenders() == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_sees_what_breaks_it(rule: Rule) -> None:
+    """And lets pass what does not."""
+    assert [words for words in rule.bad if not list(rule.find(words))] == []
+    assert [words for words in rule.good if list(rule.find(words))] == []
+
+
+def test_the_linter_is_asked() -> None:
+    """What ruff keeps for us is neither left out in its settings nor ignored for the application's files."""
+    command = ("check", "--output-format", "concise", "--stdin-filename", "app/core/new.py", "-")
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command],
+        input="\n\n\n".join(LINTED.values()),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert [code for code in LINTED if f" {code} " not in done.stdout] == [], done.stdout + done.stderr

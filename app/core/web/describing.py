@@ -76,7 +76,14 @@ def refusal(description: str, members: Json) -> Json:
 
 
 def query(name: str, schema: Json, description: str) -> Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
+    """An argument of an address; an empty one counts as not given, as of a form that was not filled in."""
+    return {
+        "name": name,
+        "in": "query",
+        "allowEmptyValue": True,
+        "schema": schema,
+        "description": description,
+    }
 
 
 def in_path(name: str, schema: Json = TEXT) -> Json:

@@ -22,6 +22,7 @@ from app.core.web.entry import AdminEntry
 from app.core.web.pages import Filter, Text
 
 SIZES = (25, 50, 100)
+MOST_ASKED = 10_000  # as a size; more than the largest of SIZES gives that many
 MAX_PAGE = 1_000_000
 OWN = ("q", "sort", "page", "size")
 
@@ -63,7 +64,7 @@ class ListArgs:
             query=args.get("q", "").strip()[:200],
             order=(column, direction) if sort else entry.order,
             page=_number(args.get("page"), 1, MAX_PAGE),
-            size=min(_number(args.get("size"), SIZES[0], 10_000), SIZES[-1]),
+            size=min(_number(args.get("size"), SIZES[0], MOST_ASKED), SIZES[-1]),
             values=values,
         )
 

@@ -36,7 +36,7 @@ from app.core.web.describing import (
 from app.core.web.entry import AdminEntry, registry
 from app.core.web.entry_forms import form_of
 from app.core.web.forms import Form, RelatedField, RightsField
-from app.core.web.list_args import SIZES, kind_of
+from app.core.web.list_args import MOST_ASKED, SIZES, kind_of
 from app.core.web.site import site
 
 bp = Blueprint("openapi", __name__)
@@ -154,7 +154,11 @@ def _list_args(entry: AdminEntry) -> list[Json]:
     found = [
         query("q", TEXT, "Words to look for."),
         query("page", {**WHOLE, "minimum": 1}, "Counts from 1."),
-        query("size", {**WHOLE, "minimum": 1, "maximum": SIZES[-1]}, "Records on a page."),
+        query(
+            "size",
+            {**WHOLE, "minimum": 1, "maximum": MOST_ASKED},
+            f"Records on a page: {SIZES[-1]} at most, also where more are asked for.",
+        ),
     ]
     if sortable:
         found.append(query("sort", one_of(sortable), "With a minus: from the end."))
