@@ -47,6 +47,11 @@ def set_actor(actor: Actor) -> None:
     _acting.set(actor)
 
 
+def acting_now() -> Actor:
+    """Who acts at this moment."""
+    return _acting.get()
+
+
 def reset_actor() -> None:
     """At the end of a web request: the thread's next one is somebody else's."""
     _acting.set(SYSTEM)

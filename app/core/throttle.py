@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, Integer, String, delete, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core import clock
+from app.core import clock, security_log
 from app.core.db import Model, UtcDateTime, db
 from app.core.errors import TooMany
 from app.core.scope import platform_scope
@@ -52,6 +52,7 @@ def hit(engine: Engine, key: str, limit: Limit) -> None:
     with engine.begin() as connection:
         retry_after = _count(connection, key, limit)
     if retry_after:
+        security_log.warn("too many tries", limit=key)
         raise TooMany(retry_after=retry_after)
 
 

@@ -23,7 +23,7 @@ from tests.support.databases import Clones, settings_for
 from tests.support.servers import LiveServers, live_servers
 from tests.support.world import PASSWORD, World, make_company
 
-OPERATOR_PASSWORD = "demo-operator"
+OPERATOR_PASSWORD = "all quiet on the night shift"
 SLUG = "looks"
 
 

@@ -125,3 +125,26 @@ def test_a_form_half_filled_in_is_not_left_without_a_word(admin: Page, live: Liv
     admin.locator("main form button[type=submit]").last.click()
     admin.wait_for_url("**/admin/people/*")
     assert asked == ["beforeunload"], "what is saved is not lost"
+
+
+def test_signing_out_leaves_nothing_in_the_browser(admin: Page, live: LiveServers) -> None:
+    """Nor does a sign-in that ended elsewhere, from the next page on."""
+    kept = "() => sessionStorage.length"
+    for how in ("out", "elsewhere"):
+        admin.goto(live.url("/admin/", HOST))
+        if "/login/" in admin.url:
+            sign_in(admin, live.url("/login/", HOST), f"manager@{SLUG}.test", PASSWORD)
+            admin.goto(live.url("/admin/", HOST))
+        admin.keyboard.press("Control+k")
+        admin.locator(FIELD).fill("zelda")
+        admin.locator(OPTION, has_text="Zelda <b>Quist</b>").click()
+        admin.wait_for_url("**/admin/people/*")
+        assert admin.evaluate(kept) == 1
+        if how == "out":
+            admin.locator("details.wm-menu summary[aria-label^='Your account']").click()
+            admin.locator("form[action='/logout/'] button").click()
+            admin.wait_for_load_state()
+        else:
+            admin.context.clear_cookies()
+            admin.goto(live.url("/login/", HOST))
+        assert admin.evaluate(kept) == 0

@@ -50,7 +50,10 @@ class TooManyToAddress(TooMany):
 
 class WeakPassword(Invalid):
     code = "weak_password"
-    message = _l("Choose a longer password: at least 10 characters, and not one of the well-known ones.")
+    message = _l(
+        "Choose another password: at least 10 characters, not one that others use as well, and more than your"
+        " name, your address or the name of the company."
+    )
 
 
 class MoreThanHeld(NotAllowed):

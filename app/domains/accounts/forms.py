@@ -98,6 +98,12 @@ class ProveForm(Form):
     password = known_password(_l("Your WeMaster password"))
 
 
+class ConfirmForm(Form):
+    """What somebody signed in proves once more."""
+
+    password = known_password(_l("Current password"))
+
+
 class ChildForm(Form):
     full_name = StringField(
         _l("The child's name"),

@@ -18,7 +18,8 @@ function sideGroups() {
   for (const group of groups) {
     group.addEventListener("toggle", () => {
       const turned = [...groups].filter(opposite).map((each) => each.dataset.group);
-      document.cookie = `wm_menu=${turned.join(".")}; path=/admin; max-age=31536000; samesite=lax`;
+      const [bound, secure] = location.protocol === "https:" ? ["__Host-", "; secure"] : ["", ""];
+      document.cookie = `${bound}wm_menu=${turned.join(".")}; path=/; max-age=31536000; samesite=lax${secure}`;
     });
   }
   const side = document.querySelector(".wm-side");

@@ -4,6 +4,8 @@
 const WAIT = 150;
 const RECENT = 6;
 const SINGLE_KEYS = "wm-single-keys";
+const RECENT_PLACES = "wm-recent";
+const WAY_OUT = 'form[action="/logout/"]';
 
 class Palette {
   constructor(dialog) {
@@ -148,7 +150,7 @@ class Palette {
   // In this tab only, and of this person only: the next one at the desk has other business.
   recent() {
     try {
-      const kept = JSON.parse(sessionStorage.getItem("wm-recent") ?? "{}");
+      const kept = JSON.parse(sessionStorage.getItem(RECENT_PLACES) ?? "{}");
       return kept.user === this.words.user ? kept.hits : [];
     } catch {
       return [];
@@ -160,7 +162,7 @@ class Palette {
     if (hit.fleeting) return;
     const hits = [hit, ...this.recent().filter((other) => other.url !== hit.url)].slice(0, RECENT);
     try {
-      sessionStorage.setItem("wm-recent", JSON.stringify({ user: this.words.user, hits }));
+      sessionStorage.setItem(RECENT_PLACES, JSON.stringify({ user: this.words.user, hits }));
     } catch {
       // A browser that keeps nothing still finds everything.
     }
@@ -227,7 +229,24 @@ function listenForKeys(palette, help) {
   });
 }
 
+function forget() {
+  try {
+    sessionStorage.removeItem(RECENT_PLACES);
+  } catch {
+    // Nothing is kept, then.
+  }
+}
+
+/** What this tab keeps of somebody goes when they sign out, also where that request never arrives, and when a page
+ * shows that nobody is signed in any more. */
+function forgetWithTheSignIn() {
+  const out = document.querySelector(WAY_OUT);
+  if (out) out.addEventListener("submit", forget);
+  else forget();
+}
+
 export function palette() {
+  forgetWithTheSignIn();
   const dialog = document.getElementById("palette");
   const help = document.getElementById("keyboard-help");
   if (!dialog || !help) return;

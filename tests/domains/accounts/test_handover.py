@@ -57,10 +57,10 @@ def visit(world: World, company: Company, operator: Browser | None = None) -> Br
 
 def with_nonce_of(world: World, operator: Browser, company: Company) -> Browser:
     """Another browser that stole the nonce cookie."""
-    nonce = operator.client.get_cookie("wm-handover", company.host.split(":")[0], "/handover/")
+    nonce = operator.client.get_cookie("wm-handover", company.host.split(":")[0])
     assert nonce is not None
     thief = Browser(world.app, company.host)
-    thief.client.set_cookie("wm-handover", nonce.value, domain=company.host.split(":")[0], path="/handover/")
+    thief.client.set_cookie("wm-handover", nonce.value, domain=company.host.split(":")[0])
     return thief
 
 
@@ -167,11 +167,12 @@ def test_the_visit_stands_in_the_companys_own_trail(world: World, database: Data
 def test_the_nonces_cookie(world: World, settings: Settings) -> None:
     answer = Browser(world.app, world.anna.host).get("/handover/start")
     cookie = answer.headers["Set-Cookie"]
-    for flag in ("HttpOnly", "Path=/handover/", "SameSite=Lax", "Max-Age=120"):
+    for flag in ("HttpOnly", "Path=/", "SameSite=Lax", "Max-Age=120"):
         assert flag in cookie
     assert "Domain" not in cookie
     with second_app(settings, PUBLIC_SCHEME="https") as app:
         answer = app.test_client().get("/handover/start", base_url=f"https://{world.anna.host}")
+        assert answer.headers["Set-Cookie"].startswith("__Host-wm-handover=")
         assert "Secure" in answer.headers["Set-Cookie"]
         assert answer.location.startswith("https://localhost")
 
@@ -206,10 +207,8 @@ def with_another_nonce(world: World, _operator: Browser, url: str) -> TestRespon
 
 
 def on_another_companys_host(world: World, operator: Browser, url: str) -> TestResponse:
-    nonce = with_nonce_of(world, operator, world.anna).client.get_cookie(
-        "wm-handover", "anna.localhost", "/handover/"
-    )
-    operator.client.set_cookie("wm-handover", nonce.value, domain="bert.localhost", path="/handover/")
+    nonce = with_nonce_of(world, operator, world.anna).client.get_cookie("wm-handover", "anna.localhost")
+    operator.client.set_cookie("wm-handover", nonce.value, domain="bert.localhost")
     return fetch(operator.client, url.replace(world.anna.host, world.bert.host))
 
 

@@ -10,6 +10,7 @@ import pytest
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
 from app.domains.accounts import queries
+from app.domains.accounts.policies import PER_ACCOUNT
 from app.domains.accounts.service import account
 from config import Settings
 from tests.domains.accounts.support import (
@@ -272,17 +273,79 @@ def test_one_signs_out_ones_own_devices_and_nobody_elses(world: World, database:
         rows(database, "SELECT max(id) FROM user_session WHERE user_id = %s", world.anna.accounts[role])[0][0]
         for role in ("manager", "tutor")
     )
-    assert here.post(f"/account/sessions/{mine}/end", page="/account/").status_code == 302
-    assert here.post(f"/account/sessions/{theirs}/end", page="/account/").status_code == 404
+    assert here.get(f"/account/sessions/{mine}/end").status_code == 200
+    assert here.get(f"/account/sessions/{theirs}/end").status_code == 404
+    for number, status in ((mine, 302), (theirs, 404)):
+        answer = here.post(f"/account/sessions/{number}/end", page="/account/", password=PASSWORD)
+        assert answer.status_code == status
     assert [is_in(b) for b in (here, phone, other)] == [True, False, True]
+
+
+def test_signing_a_device_out_asks_for_the_password(world: World, database: Database) -> None:
+    """A screen that was left open is no way to keep its owner out; guesses count as they do at the sign-in."""
+    here, phone = world.manager(), world.manager()
+    [(number,)] = rows(database, "SELECT max(id) FROM user_session")
+    for place in (number, "others"):
+        for password in ("", "not the password"):
+            answer = here.post(f"/account/sessions/{place}/end", page="/account/", password=password)
+            assert answer.status_code == 422
+    assert is_in(phone)
+    assert "not your current password" in answer.text
+    for _guess in range(PER_ACCOUNT.hits):
+        answer = here.post("/account/sessions/others/end", page="/account/", password="not the password")
+    assert answer.status_code == 429
+    assert is_in(phone)
+
+
+def test_one_signs_out_everywhere_else(world: World) -> None:
+    join(world, world.bert, world.anna.accounts["manager"], role_key="tutor")
+    here, phone, other = world.manager(), world.manager(), world.browser(world.anna.host, "tutor@anna.test")
+    elsewhere, token = world.browser(world.bert.host, "manager@anna.test"), world.token(world.anna)
+    assert "Everywhere else" in here.get("/account/sessions/others/end").text
+    answer = here.post("/account/sessions/others/end", page="/account/", password=PASSWORD)
+    assert (answer.status_code, answer.location) == (302, "/account/")
+    assert [is_in(b) for b in (here, phone, elsewhere, other)] == [True, False, False, True]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert here.client.get("/api/v1/people/", base_url=here.base, headers=bearer).status_code == 401
 
 
 def test_a_session_ends_after_two_weeks(world: World) -> None:
     browser = world.manager()
+    for days in (6, 12):
+        with later(days=days):
+            assert is_in(browser)
     with later(days=13, hours=23):
         assert is_in(browser)
     with later(days=14, seconds=1):
         assert not is_in(browser)
+
+
+def test_a_session_that_nobody_uses_ends_after_a_week(world: World) -> None:
+    browser = world.manager()
+    with later(days=6, hours=23):
+        assert is_in(browser)
+    with later(days=13, hours=21):
+        assert is_in(browser), "the week begins anew with each use"
+    browser = world.manager()
+    with later(days=7, seconds=1):
+        assert not is_in(browser)
+
+
+def test_whoever_runs_the_platform_signs_in_more_often(world: World) -> None:
+    """An hour without a request, or half a day in all."""
+    browser = world.operator()
+    with later(minutes=59):
+        assert browser.get("/admin/").status_code == 200
+    with later(minutes=118):
+        assert browser.get("/admin/").status_code == 200
+    with later(minutes=179):
+        assert browser.get("/admin/").status_code == 302
+    browser = world.operator()
+    for minutes in range(50, 12 * 60, 50):
+        with later(minutes=minutes):
+            assert browser.get("/admin/").status_code == 200
+    with later(hours=12, seconds=1):
+        assert browser.get("/admin/").status_code == 302
 
 
 def test_signing_in_works_while_redis_is_away(world: World, settings: Settings) -> None:

@@ -148,6 +148,18 @@ def test_tokens_end_in_time(phone: App) -> None:
         assert_refused(phone.swap())
 
 
+def test_a_program_signs_in_anew_after_three_months(phone: App) -> None:
+    """However often it swaps its tokens."""
+    for days in (25, 50, 75):
+        with later(days=days):
+            phone.keep(phone.swap())
+    with later(days=89, hours=23):
+        phone.keep(phone.swap())
+    with later(days=90, seconds=1):
+        assert_refused(phone.swap())
+        assert phone.reads() == 401
+
+
 def change_password(world: World) -> None:
     browser = world.manager()
     form = {"current": PASSWORD, "new": NEW_PASSWORD, "repeat": NEW_PASSWORD}

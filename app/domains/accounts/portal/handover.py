@@ -12,10 +12,10 @@ from app.core.errors import NotFound
 from app.core.scope import platform_scope
 from app.core.signing import LinkDead
 from app.core.transaction import transaction
+from app.core.web import cookies
 from app.core.web.handover import INTENT_SECONDS, take_intent
 from app.core.web.site import platform_url
 from app.core.web.viewing import on_platform, on_tenant, require, viewer
-from app.domains.accounts import policies
 from app.domains.accounts.models import VISIT
 from app.domains.accounts.portal.pages import begin_session, forget_session
 from app.domains.accounts.service import handover, signin
@@ -38,14 +38,12 @@ def out(tenant_id: int) -> Any:
 def start() -> Any:
     """Tenant, 2: give this browser a nonce of this host, and go back for the ticket."""
     tenant_id, nonce = on_tenant(), secrets.token_urlsafe(24)
-    settings = current_app.extensions["settings"]
     response = redirect(platform_url(f"/handover/ticket?tenant={tenant_id}&nonce={nonce}"))
     response.set_cookie(
-        NONCE_COOKIE,
+        cookies.bound(NONCE_COOKIE),
         nonce,
         max_age=INTENT_SECONDS,
-        path="/handover/",
-        secure=settings.PUBLIC_SCHEME == "https",
+        secure=cookies.is_secure(),
         httponly=True,
         samesite="Lax",
     )
@@ -70,16 +68,18 @@ def ticket() -> Any:
 def arrive() -> Any:
     """Tenant, 4: the ticket and this browser's nonce together sign the operator in, once."""
     tenant_id = on_tenant()
-    nonce = request.cookies.get(NONCE_COOKIE, "")
+    nonce = request.cookies.get(cookies.bound(NONCE_COOKIE), "")
     with platform_scope("an operator's account is the platform's"), transaction():
         user = handover.redeem(request.args.get("ticket", ""), tenant_id=tenant_id, nonce=nonce)
-        begin_session(user, kind=VISIT, life=policies.VISIT_LIFE)
+        begin_session(user, kind=VISIT)
         audit.set_actor(
             audit.Actor("user", user.id, f"{user.first_name} <{user.email}>", request.remote_addr)
         )
         signin.record_visit(tenancy.tenant(tenant_id), tenant_id)
     response = redirect("/admin/")
-    response.delete_cookie(NONCE_COOKIE, path="/handover/")
+    response.delete_cookie(
+        cookies.bound(NONCE_COOKIE), secure=cookies.is_secure(), httponly=True, samesite="Lax"
+    )
     return response
 
 

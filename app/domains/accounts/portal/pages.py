@@ -29,9 +29,8 @@ from app.domains.accounts.forms import (
     ProveForm,
     ResetForm,
 )
-from app.domains.accounts.models import Account, Invitation
+from app.domains.accounts.models import WEB, Account, Invitation
 from app.domains.accounts.service import account, people, signin
-from app.domains.accounts.service.passwords import matches
 
 bp = Blueprint("accounts", __name__, template_folder="../templates")
 
@@ -44,17 +43,18 @@ def device() -> signin.Device:
     return signin.Device(request.remote_addr, request.headers.get("User-Agent"))
 
 
-def begin_session(user: Account, *, kind: str = "web", life: Any = policies.WEB_SESSION_LIFE) -> None:
+def begin_session(user: Account, *, kind: str = WEB) -> None:
     """Inside a transaction: a new session, the end of this browser's former one, and a cookie that
     carries nothing of it."""
     former = session.get(SESSION_KEY)
     if isinstance(former, str):
         signin.end_session_of_token(former, reason="signed in anew")
     act_as(user)
+    life = policies.life_of_session(kind, on_platform=site().is_platform)
     made = signin.start_session(user, kind=kind, tenant_id=site().tenant_id, device=device(), life=life)
     forget_session()
     session[SESSION_KEY] = made.token
-    session.permanent = kind == "web"
+    session.permanent = kind == WEB
 
 
 def forget_session() -> None:
@@ -263,7 +263,7 @@ def my_password() -> Any:
         user = queries.user(who.user_id)
         try:
             signin.count_attempt(user.email, request.remote_addr)
-            if not matches(user.password, form.current.data or ""):
+            if not signin.proves(user, form.current.data or ""):
                 raise WrongCredentials(_("This is not your current password."), field="current")
             with platform_scope(ACCOUNTS), transaction():
                 signin.change_password(
@@ -293,7 +293,7 @@ def my_email() -> Any:
             address = people.clean_email(form.new_email.data or "", field="new_email")
             user = queries.user(who.user_id)
             signin.count_attempt(user.email, request.remote_addr)
-            if not matches(user.password, form.password.data or ""):
+            if not signin.proves(user, form.password.data or ""):
                 raise WrongCredentials(_("This is not your current password."), field="password")
             with transaction():
                 signin.request_email_change(user, address, tenant_id=who.tenant_id)
@@ -305,16 +305,6 @@ def my_email() -> Any:
         except DomainError as error:
             form.show_refusal(error)
     return _account_page(who, email=form), 422
-
-
-@bp.post("/account/sessions/<id:session_id>/end")
-@login_required
-def end_my_session(session_id: int) -> Any:
-    who = own_account()
-    with transaction():
-        account.end_own_session(who.user_id, session_id)
-    flash(_("That device is signed out."), "success")
-    return redirect(url_for("accounts.my_account"))
 
 
 def _account_page(who: Viewer, **forms: Any) -> str:

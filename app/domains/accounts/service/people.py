@@ -41,8 +41,8 @@ from app.domains.accounts.models import (
     Person,
     TenantRole,
 )
-from app.domains.accounts.service.passwords import hash_password, matches
-from app.domains.accounts.service.signin import address_digest, normal_email
+from app.domains.accounts.service.passwords import hash_password, is_published
+from app.domains.accounts.service.signin import address_digest, normal_email, place_name, proves
 
 INVITE = "invitation"
 
@@ -187,10 +187,10 @@ def accept(invitation: Invitation, *, full_name: str, password: str) -> Account:
     person = queries.person(invitation.person_id)
     user = queries.user_by_email(invitation.email)
     if user is None:
-        user = new_user(invitation.email, full_name, password)
+        user = new_user(invitation.email, full_name, password, tenant_id=invitation.tenant_id)
         if full_name.strip():
             person.full_name = full_name.strip()
-    elif not matches(user.password, password) or not user.active:
+    elif not proves(user, password):
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
         user.email_verified_at = clock.machine_now()
@@ -299,12 +299,14 @@ def _open_invitation(invitation_id: int) -> Invitation:
     return invitation
 
 
-def new_user(email: str, full_name: str, password: str) -> Account:
-    """An account whose address was proved by a link. Raises Invalid, WeakPassword."""
+def new_user(email: str, full_name: str, password: str, *, tenant_id: int | None = None) -> Account:
+    """An account whose address was proved by a link, made on a tenant's host or the platform's. Raises
+    Invalid, WeakPassword."""
     name = full_name.strip()
     if not name:
         raise Invalid(_l("Please tell us your name."), field="full_name")
-    policies.check_password(password, email=email)
+    if not is_published(password):
+        policies.check_password(password, email=email, words=(name, place_name(tenant_id)))
     user = Account(
         first_name=name[:64],
         last_name="",

@@ -22,8 +22,7 @@ from app.domains.accounts import events, policies, queries
 from app.domains.accounts.errors import MembershipEnded, WrongCredentials
 from app.domains.accounts.models import ACTIVE, ENDED, OPEN_ROLES, STUDENT, Account, Membership, Person
 from app.domains.accounts.service import people
-from app.domains.accounts.service.passwords import matches
-from app.domains.accounts.service.signin import address_digest
+from app.domains.accounts.service.signin import address_digest, proves
 
 REGISTER = "registration"
 LONGEST_NEXT = 400  # a link must fit into the request line that servers take
@@ -122,9 +121,9 @@ def join(asked: Registration, *, full_name: str, password: str, timezone: str | 
     _take_turns(asked.email)
     user = queries.user_by_email(asked.email)
     if user is None:
-        user = people.new_user(asked.email, full_name, password)
+        user = people.new_user(asked.email, full_name, password, tenant_id=asked.tenant_id)
         user.timezone = timezone
-    elif not matches(user.password, password) or not user.active:
+    elif not proves(user, password):
         raise WrongCredentials(field="password")
     elif user.email_verified_at is None:
         user.email_verified_at = clock.machine_now()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
-from app.core import clock, signing, throttle
+from app.core import clock, security_log, signing, tally, throttle
 from app.core.audit import note, record
 from app.core.db import db
 from app.core.errors import NotFound, TooMany
@@ -20,6 +20,7 @@ from app.domains.accounts import events, policies, queries
 from app.domains.accounts.errors import EmailTaken, WrongCredentials
 from app.domains.accounts.models import Account, UserSession
 from app.domains.accounts.service.passwords import hash_password, matches
+from app.domains.tenancy import queries as tenancy
 
 RESET, EMAIL = "password reset", "new e-mail address"
 
@@ -52,8 +53,12 @@ def normal_email(text: str) -> str:
 
 def count_attempt(email: str, ip: str | None) -> None:
     """Before the password is looked at. Raises TooMany per account and per address."""
-    throttle.hit(db.engine, f"signin ip {throttle.network(ip)}", policies.PER_ADDRESS)
-    throttle.hit(db.engine, _account_key(email), policies.PER_ACCOUNT)
+    try:
+        throttle.hit(db.engine, f"signin ip {throttle.network(ip)}", policies.PER_ADDRESS)
+        throttle.hit(db.engine, _account_key(email), policies.PER_ACCOUNT)
+    except TooMany:
+        tally.add(tally.SIGN_INS, "throttled")
+        raise
 
 
 def authenticate(email: str, password: str, *, tenant_id: int | None) -> Account:
@@ -61,24 +66,42 @@ def authenticate(email: str, password: str, *, tenant_id: int | None) -> Account
     same wording and the same work for an unknown address."""
     user = queries.user_by_email(normal_email(email))
     right = matches(user.password if user else None, password)
-    if user is None or not right or not user.active:
-        raise WrongCredentials
+    if user is None or not right:
+        raise _refused(user, "wrong password" if user else "no such account")
+    if not user.active:
+        raise _refused(user, "closed account")
     if not queries.has_place(user.id, tenant_id, user.platform_role):
-        raise WrongCredentials
+        raise _refused(user, "no place here")
+    after_commit(lambda: tally.add(tally.SIGN_INS, "ok"))
     # After the commit: a second connection in the middle of a transaction is how pools run dry.
     after_commit(lambda: throttle.clear(db.engine, _account_key(email)))
     return user
+
+
+def proves(user: Account, password: str) -> bool:
+    """Whether it is the password of this account, which is open. The log hears of a wrong one."""
+    if matches(user.password, password) and user.active:
+        return True
+    _refused(user, "wrong password" if user.active else "closed account")
+    return False
+
+
+def _refused(user: Account | None, reason: str) -> WrongCredentials:
+    """To be raised. Only the log is told why."""
+    tally.add(tally.SIGN_INS, "wrong")
+    security_log.warn("sign-in refused", reason=reason, account_id=user.id if user else None)
+    return WrongCredentials()
 
 
 def start_session(
     user: Account, *, kind: str, tenant_id: int | None, device: Device, life: dt.timedelta
 ) -> SignIn:
     """Sign the account in here."""
-    token = secrets.token_urlsafe(32)
+    token, user_id = secrets.token_urlsafe(32), user.id
     now = clock.machine_now()
     session = UserSession(
         token_hash=hashed(token),
-        user_id=user.id,
+        user_id=user_id,
         tenant_id=tenant_id,
         kind=kind,
         created_at=now,
@@ -89,6 +112,7 @@ def start_session(
     )
     db.session.add(session)
     db.session.flush()  # its id is what access tokens and refresh tokens refer to
+    after_commit(lambda: security_log.note("signed in", kind=kind, account_id=user_id, tenant_id=tenant_id))
     return SignIn(session.id, token)
 
 
@@ -118,11 +142,13 @@ def _end(criterion: object, reason: str, but: int | None = None) -> None:
     statement = update(UserSession).where(criterion, UserSession.ended_at.is_(None))  # type: ignore[arg-type]
     if but is not None:
         statement = statement.where(UserSession.id != but)
-    db.session.execute(
-        statement.values(ended_at=clock.machine_now(), end_reason=reason).execution_options(
-            synchronize_session=False
-        )
-    )
+    ended = db.session.execute(
+        statement.values(ended_at=clock.machine_now(), end_reason=reason)
+        .returning(UserSession.user_id)
+        .execution_options(synchronize_session=False)
+    ).scalars()
+    for user_id in ended.all():
+        security_log.note("signed out", reason=reason, account_id=user_id)
 
 
 def note_seen(session_id: int) -> None:
@@ -180,11 +206,16 @@ def _of_token(user_id: int, in_place: bool, mark: str, *, lock: bool = False) ->
 
 def change_password(user: Account, password: str, *, tenant_id: int | None, keep_session: int | None) -> None:
     """Set a new password and end all other sign-ins. Raises WeakPassword."""
-    policies.check_password(password, email=user.email)
+    policies.check_password(password, email=user.email, words=(user.first_name, place_name(tenant_id)))
     user.password = hash_password(password)
     note(user, "password changed")
     end_sessions_of(user.id, reason="password changed", but=keep_session)
     announce(events.PasswordChanged(tenant_id=tenant_id, user_id=user.id))
+
+
+def place_name(tenant_id: int | None) -> str:
+    """The company's name; the platform's is the product's."""
+    return "" if tenant_id is None else tenancy.tenant(tenant_id).name
 
 
 def request_email_change(user: Account, new_email: str, *, tenant_id: int | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import jwt
 
-from app.core import clock, signing
+from app.core import clock, security_log, signing
 from app.core.db import db
 from app.core.events import announce
 from app.domains.accounts import events, policies, queries
@@ -67,10 +67,13 @@ def rotate(token: str, *, tenant_id: int | None, audience: str) -> TokenPair | R
     following = signing.successor(token)
     if found.used_at is None:
         found.used_at = now
-        session.expires_at = now + policies.REFRESH_TOKEN_LIFE
+        session.expires_at = min(
+            now + policies.REFRESH_TOKEN_LIFE, session.created_at + policies.API_SESSION_LIFE
+        )
         session.last_seen_at = now
         _keep(session.id, tenant_id, following, now)
     elif now - found.used_at > policies.REFRESH_GRACE:
+        security_log.warn("refresh token reused", account_id=session.user_id)
         signin.end_session(session.id, reason="refresh token reused")
         announce(
             events.RefreshTokenReused(tenant_id=tenant_id, user_id=session.user_id, session_id=session.id)

@@ -1,0 +1,25 @@
+"""Cookies: names that bind them to this very host, and the signature of the one that holds the session."""
+
+from __future__ import annotations
+
+import hashlib
+
+from flask import current_app
+from flask.sessions import SecureCookieSessionInterface
+
+
+class SignedSessions(SecureCookieSessionInterface):
+    """Flask's sessions, signed with HMAC-SHA-256 in place of SHA-1."""
+
+    digest_method = staticmethod(hashlib.sha256)
+
+
+def is_secure() -> bool:
+    """Whether people reach us over https, and cookies travel over nothing else."""
+    return bool(current_app.config["SESSION_COOKIE_SECURE"])
+
+
+def bound(name: str, *, secure: bool | None = None) -> str:
+    """`name` with the prefix `__Host-` where cookies are secure: browsers then insist on Secure, on the
+    path / and on no Domain (RFC 6265bis, 4.1.3.2)."""
+    return f"__Host-{name}" if (is_secure() if secure is None else secure) else name
