@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.core import clock
 from app.core.audit import note
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.events import announce
@@ -169,6 +170,7 @@ def clear(earning: Earning) -> bool:
                 Line(TUTOR_CLEARED, -earning.amount, earning.tutor_id),
             ],
         )
+    crash_point("clear.posted")
     move_to(earning, CLEARED)
     earning.cleared_at = clock.now()
     note(earning, "cleared")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from app.core import scope
+from app.core.crash import crash_point
 from app.core.events import Delivery
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
@@ -26,6 +27,7 @@ def process_event(delivery: Delivery) -> None:
         return
     scope.release()
     tenant_id, note = _worked_off(event)
+    crash_point("webhook.worked_off")
     with transaction():
         webhooks.settle(event.id, tenant_id=tenant_id, note=note)
 
@@ -43,6 +45,7 @@ def _worked_off(event: ProviderEvent) -> tuple[int | None, str]:
     place = policies.read_reference(seen.metadata.get("reference"))
     payment_id = queries.payment_by_reference(*place) if place is not None else None
     scope.release()
+    crash_point("webhook.looked_at")
     if place is None or payment_id is None:
         return None, "not one of our payments"
     with tenant_scope(place[0]):
@@ -57,6 +60,7 @@ def _caught_up(payment_id: int, seen: ProviderPayment, event: ProviderEvent) -> 
         service.record_payment(payment_id, seen)
     if policies.is_about_dispute(event.type):
         dispute = provider().retrieve_dispute(event.object_ref)
+        crash_point("webhook.dispute_seen")
         with transaction():
             service.record_dispute(payment_id, dispute)
     if policies.is_about_refunds(event.type):
@@ -67,6 +71,7 @@ def _caught_up(payment_id: int, seen: ProviderPayment, event: ProviderEvent) -> 
 def _caught_up_with_refunds(ref: str) -> str:
     foreign = []
     for refund in provider().refunds_of(ref):
+        crash_point("webhook.refund_seen")
         place = policies.read_reference(refund.metadata.get("reference"))
         with transaction():
             known = queries.refund_by_code(place[1]) if place is not None else None

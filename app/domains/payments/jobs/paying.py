@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import current_app
 
 from app.core import clock, ids, scope
+from app.core.crash import crash_point
 from app.core.events import Delivery
 from app.core.outside import ProviderDeferred, ProviderUnavailable
 from app.core.transaction import transaction
@@ -45,6 +46,7 @@ def start_payment(order_id: int) -> Payment:
     """
     with transaction():
         payment = service.open_payment(queries.order(order_id), provider=provider().name)
+    crash_point("checkout.opened")
     try:
         seen = _made(payment.id)
     except PaymentRefused as refusal:
@@ -55,6 +57,7 @@ def start_payment(order_id: int) -> Payment:
         with transaction():
             service.note_unknown(payment.id)
         raise
+    crash_point("checkout.made")
     with transaction():
         payment = service.record_payment(payment.id, seen)
         order = queries.order(order_id)
@@ -132,6 +135,7 @@ def ask_payment(payment_id: int) -> Payment:
     seen = _found(payment)
     if seen is None:
         return _nothing_found(payment_id)
+    crash_point("payment.found")
     with transaction():
         payment = service.record_payment(payment_id, seen)
         is_open = queries.order(payment.order_id).status == OPEN
@@ -150,6 +154,7 @@ def _nothing_found(payment_id: int) -> Payment:
     payment = queries.payment(payment_id)
     if policies.is_payable(payment.order, clock.now()):
         seen = _made(payment_id)
+        crash_point("payment.made_after_all")
         with transaction():
             return service.record_payment(payment_id, seen)
     with transaction():
@@ -172,6 +177,7 @@ def call_off(payment_id: int) -> Payment:
         seen = provider().cancel_payment(ref, f"{code}-off-{ids.code(8)}")
     except PaymentRefused:
         seen = provider().retrieve_payment(ref)
+    crash_point("payment.called_off")
     with transaction():
         return service.record_payment(payment_id, seen)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.core import scope
+from app.core.crash import crash_point
 from app.core.events import Delivery
 from app.core.transaction import transaction
 from app.domains.payments import policies, queries, service
@@ -26,6 +27,7 @@ def _send_refund(refund_id: int) -> None:
         with transaction():
             service.refuse_refund(refund_id, why=refusal.reason or "refused")
         return
+    crash_point("refund.sent")
     with transaction():
         service.record_refund(refund_id, seen)
 
@@ -53,6 +55,7 @@ def ask_refund(refund_id: int) -> None:
     if seen is None:
         _send_refund(refund_id)
         return
+    crash_point("refund.found")
     with transaction():
         service.record_refund(refund_id, seen)
 

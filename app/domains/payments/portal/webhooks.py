@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, jsonify, request
 
+from app.core.crash import crash_point
 from app.core.errors import NotFound
 from app.core.transaction import transaction
 from app.core.web.viewing import on_platform
@@ -38,4 +39,5 @@ def receive(provider: str) -> Any:
         raise BadWebhook from None
     with transaction():
         is_new = webhooks.store(event, provider=provider, payload=json.loads(body))
+    crash_point("webhook.stored")
     return jsonify({"received": True, "new": is_new})

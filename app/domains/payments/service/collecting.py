@@ -11,6 +11,7 @@ import logging
 from sqlalchemy import update
 
 from app.core import clock, ids, scope
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.events import announce
 from app.core.money import Money
@@ -133,6 +134,7 @@ def _capture(order: Order, payment: Payment, seen: ProviderPayment) -> None:
         source=("payment", payment.id),
         lines=[Line(PROVIDER_BALANCE, payment.amount), Line(CUSTOMER_FUNDS, -payment.amount)],
     )
+    crash_point("capture.posted")
     for line in queries.lines_of(order.id):
         db.session.add(
             Allocation(
@@ -146,6 +148,7 @@ def _capture(order: Order, payment: Payment, seen: ProviderPayment) -> None:
         )
     db.session.flush()  # who fulfils the lines may have to give the money back at once
     announce(events.OrderPaid(scope.tenant_id(), order.id, was_expired=was_expired))
+    crash_point("capture.fulfilled")
     receipts.issue_receipt(order)  # last: the counter is everybody's
 
 

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm.attributes import set_committed_value
+
 from app.core import clock, ids, scope
 from app.core.audit import note
 from app.core.db import db
@@ -67,10 +69,10 @@ def place_order(
         placed_at=clock.now(),
         expires_at=expires_at,
     )
-    db.session.add(order)
-    db.session.flush()  # its lines point at its id
-    db.session.add_all(_line(order, line) for line in lines)
-    db.session.flush()  # in the order in which they were given
+    rows = [_line(order, line) for line in lines]
+    db.session.add_all(rows)
+    db.session.flush()  # in the order in which they were given; who asked needs their ids
+    set_committed_value(order, "lines", rows)
     return order
 
 
@@ -90,7 +92,7 @@ def _line(order: Order, line: NewLine) -> OrderLine:
     gross = line.unit * line.quantity
     tax = policies.tax_within(gross, line.tax_rate_bp)
     return OrderLine(
-        order_id=order.id,
+        order=order,
         kind=line.kind,
         description=line.description.strip()[:300],
         quantity=line.quantity,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from app.core import clock, ids, scope
 from app.core.audit import note
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.events import announce
@@ -119,6 +120,7 @@ def _ask_for(refund: Refund) -> None:
         source=("refund", refund.id),
         lines=[Line(CUSTOMER_FUNDS, refund.amount), Line(REFUNDS_PENDING, -refund.amount)],
     )
+    crash_point("refund.posted")
     announce(events.RefundRequested(scope.tenant_id(), refund.id))
 
 
@@ -200,6 +202,7 @@ def _succeed(order: Order, refund: Refund) -> None:
         source=("refund", refund.id),
         lines=[Line(REFUNDS_PENDING, refund.amount), Line(PROVIDER_BALANCE, -refund.amount)],
     )
+    crash_point("refunded.posted")
     db.session.flush()
     announce(events.RefundSucceeded(scope.tenant_id(), refund.id))
     receipts.issue_credit_note(order, refund)  # last: the counter is everybody's

@@ -53,7 +53,7 @@ class SimulatorSettings:
             keys=SimulatorKeys.of(settings.SECRET_KEY),
             base_domain=settings.BASE_DOMAIN,
             port=settings.SIMULATOR_PORT,
-            hosts=hosts if "0.0.0.0" in everywhere else tuple(dict.fromkeys([LOOPBACK, *hosts])),  # noqa: S104
+            hosts=hosts if "0.0.0.0" in everywhere else tuple(dict.fromkeys([LOOPBACK, *hosts])),  # noqa: S104 - as above
             webhook_url=f"http://{literal}:{settings.PORT}/webhooks/mock",
             webhook_host=settings.BASE_DOMAIN,
             locale=settings.DEFAULT_LOCALE,
