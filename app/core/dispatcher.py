@@ -12,7 +12,9 @@ import datetime as dt
 import logging
 import random
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -23,7 +25,8 @@ from sqlalchemy import case, select, update
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import bound_contextvars
 
-from app.core import clock, jobs
+from app.core import clock, jobs, tally
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.events import Delivery, Later, from_json, wiring
 from app.core.outbox import DEAD, DELIVERED, DUE, MAX_ATTEMPTS, Outbox
@@ -34,6 +37,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 IDLE_SECONDS = 0.25
+# What was handed over and not begun by then may have been lost with Redis; it is handed over again.
+HANDOVER_SECONDS = 15
+PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ def run(app: Flask, stop: threading.Event) -> None:
             log.exception("the dispatcher stumbled; what it held comes back when its lease runs out")
             worked = 0
             stop.wait(1)
+        with app.app_context():
+            tally.flush()
         if not worked:
             stop.wait(IDLE_SECONDS)
 
@@ -102,7 +110,9 @@ def claim(limit: int) -> list[Claim]:
     blocked = _queues_without_room() if queued else frozenset()
     waiting = [name for name, queue in queued.items() if queue in blocked]
     now = clock.machine_now()
-    until = now + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
+    lease_seconds = current_app.config["OUTBOX_LEASE_SECONDS"]
+    until = now + dt.timedelta(seconds=lease_seconds)
+    soon = now + dt.timedelta(seconds=min(lease_seconds, HANDOVER_SECONDS))
     with platform_scope("dispatch the outbox"), transaction() as session:
         due = (
             select(Outbox.id)
@@ -117,7 +127,7 @@ def claim(limit: int) -> list[Claim]:
             .where(Outbox.id.in_(due.scalar_subquery()))
             .values(
                 lease=lease,
-                due_at=until,
+                due_at=case((Outbox.handler.in_(queued), soon), else_=until),
                 attempts=Outbox.attempts + case((Outbox.handler.in_(queued), 0), else_=1),
             )
             .returning(*columns)
@@ -143,6 +153,9 @@ def deliver_together(tenant_id: int | None, rows: list[Claim]) -> None:
             return
         for row in rows:
             deliver_together(tenant_id, [row])
+        return
+    for row in rows:
+        _count(row, DELIVERED)
 
 
 def deliver_outside(row_id: int, attempts: int) -> None:
@@ -160,18 +173,39 @@ def deliver_outside(row_id: int, attempts: int) -> None:
         return
     try:
         with _scope(row.tenant_id):
+            crash_point("delivery.taken_over")
             _run(row)
     except Exception as error:
-        failed(row, error)
+        reason = error
+        _insist(lambda: failed(row, reason))
         return
+    crash_point("delivery.done")
+    _insist(lambda: _delivered_outside(row))
+    _count(row, DELIVERED)
+
+
+def _delivered_outside(row: Claim) -> None:
     with _scope(row.tenant_id), transaction():
         _mark_delivered(row)
+
+
+def _insist(work: Callable[[], None]) -> None:
+    """What was done outside is done: a database that is just being restarted must not have it done again."""
+    for pause in PAUSES:
+        try:
+            return work()
+        except OperationalError as error:
+            if not _is_away(error):
+                raise
+            time.sleep(pause)
+    return work()
 
 
 def failed(row: Claim, error: Exception) -> None:
     """Note the failure and when to try again (doubling with jitter, an hour at most); the last is final."""
     log.warning("a delivery failed", exc_info=error, extra={"handler": row.handler, "attempt": row.attempts})
     final = row.attempts >= MAX_ATTEMPTS or getattr(error, "permanent", False)
+    _count(row, DEAD if final else "failed")
     delay = min(3600, 2**row.attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
     with platform_scope("note a failed delivery"), transaction() as session:
         session.execute(
@@ -184,6 +218,11 @@ def failed(row: Claim, error: Exception) -> None:
             )
             .execution_options(synchronize_session=False)
         )
+
+
+def _count(row: Claim, outcome: str) -> None:
+    known = row.handler in wiring().handlers
+    tally.add(tally.DELIVERIES, row.handler.rpartition(".")[2] if known else "unknown", outcome)
 
 
 def _said(error: Exception) -> object:
@@ -235,7 +274,7 @@ def _queues_without_room() -> frozenset[str]:
     try:
         return jobs.queues_without_room()
     except RedisError:
-        log.warning("the queues are away; deliveries to the outside wait")
+        log.info("the queues are away; deliveries to the outside wait")
         return frozenset(jobs.QUEUES)
 
 

@@ -24,6 +24,7 @@ from flask_babel import lazy_gettext as _l
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.core import again, clock, tally
 from app.core.errors import DomainError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_AFTER_SECONDS = 30
+PLACE_SECONDS = 1.0
+LONGEST_ERROR = 300
 
 
 class ProviderUnavailable(Unavailable):
@@ -71,12 +74,17 @@ class ProviderCalledInTransaction(RuntimeError):
 
 
 class BreakerState(NamedTuple):
-    """What the operator sees of one breaker; `opened_at` is machine time, None while it is closed."""
+    """What the operator sees of one breaker, in machine time. `opened_at` and `next_try_at` are None while it
+    is closed; what it was like last time stays: when it changed, and its last failure."""
 
     name: str
     state: str
     failures: int
     opened_at: dt.datetime | None
+    next_try_at: dt.datetime | None = None
+    changed_at: dt.datetime | None = None
+    failed_at: dt.datetime | None = None
+    last_error: str = ""
 
 
 def _never() -> bool:
@@ -100,9 +108,9 @@ def share_state(redis: Redis | None) -> None:
     _redis = redis
 
 
-def breaker(name: str, *, fail_max: int = 5, reset_seconds: float = 30) -> Breaker:
-    """The breaker of this name in this process; made by the first call, whose limits hold."""
-    return _breakers.setdefault(name, Breaker(name, fail_max=fail_max, reset_seconds=reset_seconds))
+def breaker(name: str, **limits: Any) -> Breaker:
+    """The breaker of this name in this process; made by the first call, whose limits (`Breaker`'s) hold."""
+    return _breakers.setdefault(name, Breaker(name, **limits))
 
 
 def states() -> list[BreakerState]:
@@ -117,11 +125,18 @@ def states() -> list[BreakerState]:
 
 
 class Breaker:
-    """Stops calling a provider that fails `fail_max` times in a row; tries again after `reset_seconds`."""
+    """Stops calling a provider that fails `fail_max` times in a row; tries again after `reset_seconds`.
 
-    def __init__(self, name: str, *, fail_max: int = 5, reset_seconds: float = 30) -> None:
+    At most `at_once` of a process's threads wait for it: one that hangs must not take all of them, pages
+    that need nothing of it go on.
+    """
+
+    def __init__(
+        self, name: str, *, fail_max: int = 5, reset_seconds: float = 30, at_once: int = 1000
+    ) -> None:
         self.name = name
         self._state = _SharedState(name)
+        self._places = threading.BoundedSemaphore(at_once)
         self._circuit = _Circuit(
             fail_max=fail_max,
             reset_timeout=reset_seconds,
@@ -137,9 +152,22 @@ class Breaker:
         or ProviderCalledInTransaction."""
         if _in_transaction():
             raise ProviderCalledInTransaction(f"{self.name} was called inside a transaction")
+        again.no_more()
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            tally.add(tally.CALLS, self.name, "held_back")
+            raise ProviderUnavailable(
+                self.name, "not called: too many calls wait for it already", retry_after=5
+            )
+        try:
+            return self._call(work)
+        finally:
+            self._places.release()
+
+    def _call(self, work: Callable[[], T]) -> T:
         if self._circuit.current_state == pybreaker.STATE_CLOSED:
             return self._through(work)
         if not self._state.claim_trial(self._circuit.reset_timeout):
+            tally.add(tally.CALLS, self.name, "held_back")
             raise self._open()
         try:
             return self._through(work)
@@ -149,17 +177,42 @@ class Breaker:
     def describe(self) -> BreakerState:
         state = self._circuit.current_state
         opened_at = None if state == pybreaker.STATE_CLOSED else self._state.opened_at
-        return BreakerState(self.name, state, self._state.counter, opened_at)
+        pause = dt.timedelta(seconds=self._circuit.reset_timeout)
+        return BreakerState(
+            self.name,
+            state,
+            self._state.counter,
+            opened_at,
+            next_try_at=opened_at + pause if opened_at else None,
+            changed_at=self._state.moment("changed_at"),
+            failed_at=self._state.moment("failed_at"),
+            last_error=self._state.last_error,
+        )
 
     def _through(self, work: Callable[[], T]) -> T:
+        started, outcome = time.monotonic(), "ok"
         try:
             return self._circuit.call(work)
         except pybreaker.CircuitBreakerError:
+            outcome = "held_back"
             raise self._open() from None
+        except Exception as error:
+            outcome = _outcome(error)
+            if outcome in {"unavailable", "fault"}:
+                self._state.note_failure(error)
+            raise
+        finally:
+            tally.add(tally.CALLS, self.name, outcome)
+            tally.add(tally.CALL_SECONDS, self.name, by=time.monotonic() - started)
 
     def _open(self) -> ProviderUnavailable:
         seconds = max(1, round(self._circuit.reset_timeout))
         return ProviderUnavailable(self.name, "not called: it failed too often just now", retry_after=seconds)
+
+
+def _outcome(error: Exception) -> str:
+    kinds = {ProviderDeferred: "deferred", ProviderUnavailable: "unavailable", ProviderRefused: "refused"}
+    return next((word for kind, word in kinds.items() if isinstance(error, kind)), "fault")
 
 
 class _Circuit(pybreaker.CircuitBreaker):
@@ -192,6 +245,7 @@ class _SharedState(pybreaker.CircuitBreakerStorage):
 
     @state.setter
     def state(self, state: str) -> None:
+        self._set("changed_at", clock.machine_now().timestamp())
         self._set("state", state)
 
     @property
@@ -215,10 +269,23 @@ class _SharedState(pybreaker.CircuitBreakerStorage):
     def reset_success_counter(self) -> None:
         self._set("successes", 0)
 
+    def note_failure(self, error: Exception) -> None:
+        """For the operator: what it was, and when."""
+        detail = getattr(error, "detail", None) or f"{type(error).__name__}: {error}"
+        self._set("last_error", str(detail)[:LONGEST_ERROR])
+        self._set("failed_at", clock.machine_now().timestamp())
+
+    @property
+    def last_error(self) -> str:
+        return str(self._get("last_error", ""))
+
+    def moment(self, field: str) -> dt.datetime | None:
+        seconds = self._get(field, None)
+        return None if seconds is None else dt.datetime.fromtimestamp(float(seconds), dt.UTC)
+
     @property
     def opened_at(self) -> dt.datetime | None:
-        seconds = self._get("opened_at", None)
-        return None if seconds is None else dt.datetime.fromtimestamp(float(seconds), dt.UTC)
+        return self.moment("opened_at")
 
     @opened_at.setter
     def opened_at(self, at: dt.datetime) -> None:

@@ -7,6 +7,7 @@ means another session, and no transaction ever spans two scopes. `app.core.walls
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import has_app_context
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
+
+
+log = logging.getLogger(__name__)
 
 
 class ScopeError(RuntimeError):
@@ -91,6 +96,30 @@ def release() -> None:
         session.commit()  # nothing to commit; unlike a rollback it leaves what was read readable
 
 
+def roll_back() -> None:
+    """Undo what the present scope's session holds, also where its connection was cut meanwhile: then the
+    database has done so already."""
+    session = open_session()
+    if session is not None:
+        try:
+            session.rollback()
+        except SQLAlchemyError:
+            log.warning("a connection was cut; what it held is rolled back", exc_info=True)
+            session.invalidate()
+
+
+def _drop_session() -> None:
+    """Whatever happened to its connection: the scope ends, and what was answered is answered."""
+    if _sessions is None or not _sessions.registry.has():
+        return
+    roll_back()
+    try:
+        _sessions.remove()
+    except SQLAlchemyError:
+        log.warning("a session's connection was cut before its end", exc_info=True)
+        _sessions.registry.clear()
+
+
 @contextmanager
 def _enter(scope: Scope | None) -> Iterator[None]:
     token = _current.set((scope, next(_entries)))
@@ -98,8 +127,7 @@ def _enter(scope: Scope | None) -> Iterator[None]:
         yield
         release()
     finally:
-        if _sessions is not None and _sessions.registry.has():
-            _sessions.remove()
+        _drop_session()
         _current.reset(token)
 
 
@@ -142,6 +170,5 @@ class RequestScope:
 
     def leave(self) -> None:
         """Drop the session (what was not committed is rolled back) and the scope."""
-        if _sessions is not None and _sessions.registry.has():
-            _sessions.remove()
+        _drop_session()
         _current.reset(self._token)

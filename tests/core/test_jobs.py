@@ -20,6 +20,8 @@ import psycopg
 import pytest
 import redis
 from flask import Flask
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from app.core import dispatcher, jobs
 from app.core.db import db
@@ -127,6 +129,19 @@ def test_a_provider_that_is_away_is_tried_again_and_a_refusal_is_not(site: Site)
     status, _attempts, error, sent_at = site.row("someone@down.test")
     assert (status, sent_at) == ("due", None)
     assert "the mock is away" in error
+
+
+def test_no_queue_starves_another(site: Site) -> None:
+    """Rounds of schedules that take longer than the pause between two of them keep their queue full for good."""
+    ticks = Queue("default", connection=site.redis, serializer=JSONSerializer)
+    for _ in range(150):
+        ticks.enqueue_call("app.core.tasks.tick", result_ttl=0, failure_ttl=0)
+    site.invite(site.world.anna, "patient@anna.test")
+    try:
+        site.wait_delivered("patient@anna.test")
+        assert len(ticks) > 0, "the mail did not wait for all of them"
+    finally:
+        ticks.empty()
 
 
 class Bomb:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.core import outside
+from app.core import clock, outside
 from app.core.outside import (
     Breaker,
     ProviderCalledInTransaction,
@@ -198,6 +200,48 @@ class TestBreaker:
             thread.join()
         assert not together.broken
         assert state(breaker) == ("closed", 0)
+
+    def test_only_so_many_wait_for_one_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other threads of the process have other pages to answer."""
+        monkeypatch.setattr(outside, "PLACE_SECONDS", 0.1)
+        breaker, hang, within = Breaker("x", at_once=2), threading.Event(), threading.Barrier(3)
+
+        def work() -> str:
+            within.wait(5)
+            hang.wait(5)
+            return "late"
+
+        with ThreadPoolExecutor(2) as threads:
+            waiting = [threads.submit(breaker.call, work) for _ in range(2)]
+            within.wait(5)
+            begun = time.monotonic()
+            with pytest.raises(ProviderUnavailable, match="too many"):
+                breaker.call(lambda: "never")
+            assert time.monotonic() - begun < 1
+            hang.set()
+            assert [call.result() for call in waiting] == ["late", "late"]
+        assert breaker.call(lambda: "done") == "done"
+        assert state(breaker) == ("closed", 0), "that was no failure of the provider's"
+
+    def test_says_what_happened_and_when_it_is_tried_again(self) -> None:
+        breaker, provider = Breaker("x", fail_max=2, reset_seconds=40), Provider()
+        assert breaker.describe() == ("x", "closed", 0, None, None, None, None, "")
+        fail(breaker, provider, 2)
+        seen = breaker.describe()
+        assert seen.last_error == "x: down"
+        assert seen.opened_at is not None
+        assert seen.next_try_at == seen.opened_at + dt.timedelta(seconds=40)
+        for moment in (seen.changed_at, seen.failed_at):
+            assert moment is not None
+            assert abs((clock.machine_now() - moment).total_seconds()) < 10
+        breaker._circuit.reset_timeout = 0
+        provider.error = None
+        breaker.call(provider)
+        well = breaker.describe()
+        assert (well.state, well.opened_at, well.next_try_at) == ("closed", None, None)
+        assert well.last_error == "x: down", "what it was last time stays to be seen"
+        assert well.changed_at is not None
+        assert well.changed_at >= seen.changed_at  # type: ignore[operator]
 
     def test_refuses_to_call_inside_a_transaction(self) -> None:
         breaker, provider = Breaker("x", fail_max=1), Provider()

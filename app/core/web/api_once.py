@@ -9,9 +9,10 @@ from flask import jsonify, request
 from flask_babel import lazy_gettext as _l
 
 from app.core import idempotency
+from app.core.again import insist
 from app.core.errors import Invalid
 from app.core.idempotency import Answer
-from app.core.transaction import insist, transaction
+from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.site import site
 

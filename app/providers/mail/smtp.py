@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
+import socket
 import ssl
+import threading
 from collections.abc import Callable
-from typing import Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from app.core.outside import Breaker, ProviderDeferred, ProviderRefused, ProviderUnavailable, breaker
 from app.providers.mail.base import Mail, Mailbox, ascii_domain, compose, needs_utf8
@@ -36,6 +39,7 @@ class SmtpMail:
         username: str = "",
         password: str = "",
         timeout: float = 10.0,
+        longest: float = 30.0,
         tls: ssl.SSLContext | None = None,
         guard: Breaker | None = None,
     ) -> None:
@@ -45,7 +49,7 @@ class SmtpMail:
             )
         self._host, self._port, self._security = host, port, security
         self._sender, self._username, self._password = sender, username, password
-        self._timeout = timeout
+        self._timeout, self._longest = timeout, longest
         self._tls = tls or ssl.create_default_context()
         self._guard = guard or breaker(_NAME)
 
@@ -53,7 +57,11 @@ class SmtpMail:
         self._guard.call(lambda: self._send(mail))
 
     def _send(self, mail: Mail) -> None:
-        connection = _or_unavailable(self._connect)
+        with _Deadline(self._longest) as deadline:
+            self._hand_over(mail, deadline)
+
+    def _hand_over(self, mail: Mail, deadline: _Deadline) -> None:
+        connection = _or_unavailable(lambda: self._connect(deadline))
         try:
             _or_unavailable(lambda: self._transmit(connection, mail))
         except BaseException:
@@ -65,14 +73,14 @@ class SmtpMail:
             # It was accepted: a failure now must not have it sent again.
             connection.close()
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, deadline: _Deadline) -> smtplib.SMTP:
         name = ascii_domain(self._sender.address)
         if self._security == "tls":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                self._host, self._port, local_hostname=name, timeout=self._timeout, context=self._tls
+            connection: smtplib.SMTP = _TlsConnection(
+                self._host, self._port, name, deadline=deadline, timeout=self._timeout, context=self._tls
             )
         else:
-            connection = smtplib.SMTP(self._host, self._port, local_hostname=name, timeout=self._timeout)
+            connection = _Connection(self._host, self._port, name, deadline=deadline, timeout=self._timeout)
         try:
             if self._security == "starttls":
                 connection.starttls(context=self._tls)
@@ -102,6 +110,48 @@ class SmtpMail:
         code, reply = _data(connection, raw)
         if code not in _OK:
             _fail(ProviderRefused if code >= 500 else ProviderUnavailable, "data", code, reply)
+
+
+class _Deadline:
+    """Ends a conversation that goes on and on: a relay that says a byte now and then is never late, and every
+    other delivery would wait behind it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._connection: smtplib.SMTP | None = None
+        self._timer = threading.Timer(seconds, self._hang_up)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, connection: smtplib.SMTP) -> None:
+        self._connection = connection
+
+    def _hang_up(self) -> None:
+        sock = getattr(self._connection, "sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _Connection(smtplib.SMTP):
+    """Watched from its first byte on."""
+
+    def __init__(self, *given: Any, deadline: _Deadline, **more: Any) -> None:
+        deadline.watch(self)
+        super().__init__(*given, **more)
+
+
+class _TlsConnection(smtplib.SMTP_SSL):
+    """As `_Connection`."""
+
+    def __init__(self, host: str, port: int, name: str, *, deadline: _Deadline, **more: Any) -> None:
+        deadline.watch(self)
+        super().__init__(host, port, name, **more)
 
 
 def _data(connection: smtplib.SMTP, raw: bytes) -> tuple[int, bytes]:

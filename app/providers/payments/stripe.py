@@ -36,7 +36,8 @@ from app.providers.payments.units import from_stripe, to_stripe
 
 T = TypeVar("T")
 
-CONNECT_SECONDS, READ_SECONDS = 5.0, 25.0
+CONNECT_SECONDS, READ_SECONDS = 5.0, 12.0  # somebody looks at a page meanwhile; what is made is found again
+AT_ONCE = 8  # of WEB_THREADS' 32
 _NAME = "payments"
 _FEE = ["latest_charge.balance_transaction"]
 _RECENT = 100
@@ -68,7 +69,7 @@ class StripeProvider:
         self.publishable_key = publishable_key
         self.is_test = secret_key.startswith(("sk_test_", "rk_test_"))
         self._webhook_secret = webhook_secret
-        self._guard = guard or breaker(_NAME)
+        self._guard = guard or breaker(_NAME, at_once=AT_ONCE)
         self._stripe = stripe.StripeClient(
             secret_key,
             stripe_version=stripe.api_version,
@@ -192,9 +193,10 @@ class StripeProvider:
 
 
 def _session(*, proxies: bool) -> requests.Session:
-    """One pool of connections for all threads."""
+    """One pool of connections for all threads. It goes nowhere that an answer would send it."""
     session = requests.Session()
     session.trust_env = proxies
+    session.max_redirects = 0
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=32))
     return session

@@ -23,6 +23,7 @@ from app.providers.storage.base import (
 
 T = TypeVar("T")
 
+AT_ONCE = 16  # a page has many pictures
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 _FULL = frozenset(
     {"507", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}
@@ -49,7 +50,7 @@ class S3Storage:
         secret_key: str,
         region: str,
         connect_timeout: float = 5.0,
-        read_timeout: float = 20.0,
+        read_timeout: float = 10.0,
         guard: Breaker | None = None,
     ) -> None:
         given = {"S3_BUCKET": bucket, "S3_ACCESS_KEY": access_key, "S3_SECRET_KEY": secret_key}
@@ -57,7 +58,7 @@ class S3Storage:
         if missing:
             raise ValueError(f"{missing[0]} must be set where STORAGE_PROVIDER is s3")
         self._bucket = bucket
-        self._guard = guard or breaker(NAME)
+        self._guard = guard or breaker(NAME, at_once=AT_ONCE)
         # A session of our own: the library's default one reads files of the account we run under.
         self._client: Any = boto3.session.Session(
             aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region or "us-east-1"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -89,3 +92,44 @@ def test_it_refuses_to_be_called_inside_a_transaction(bench: Bench, monkeypatch:
         bench.payment()
     monkeypatch.setattr(outside, "_in_transaction", outside._never)
     assert bench.event_types() == []
+
+
+class Sent(BaseHTTPRequestHandler):
+    """Sends everybody on to `aim`, and notes who came."""
+
+    aim = ""
+    seen: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.seen.append(self.path)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(302)
+        self.send_header("Location", self.aim)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_an_answer_that_leads_elsewhere_is_not_followed() -> None:
+    """Whoever could answer for the provider must not be able to send our requests into our own network."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sent)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        base = f"http://127.0.0.1:{server.server_port}"
+        Sent.aim, Sent.seen[:] = f"{base}/inside", []
+        provider = StripeProvider(
+            secret_key="sk_test_x", publishable_key="pk_test_x", webhook_secret="whsec_x", api_base=base,
+            proxies=False, guard=Breaker("payments", fail_max=FAIL_MAX, reset_seconds=RESET_SECONDS),
+        )  # fmt: skip
+        with pytest.raises(ProviderUnavailable):
+            provider.create_payment(request())
+        with pytest.raises(ProviderUnavailable):
+            provider.retrieve_payment("pi_1")
+        assert [path for path in Sent.seen if path == "/inside"] == []
+        assert len(Sent.seen) == 2
+    finally:
+        server.shutdown()
+        server.server_close()

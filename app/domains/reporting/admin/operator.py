@@ -157,6 +157,7 @@ def _provider(state: outside.BreakerState) -> Figure:
     return Figure(
         _("Provider: %(name)s", name=PROVIDERS.get(state.name, state.name)),
         said.get(state.state, state.state),
+        "/admin/providers/",
         hint=_("%(count)s failures%(since)s", count=state.failures, since=since) if state.failures else None,
         icon="server",
         tone="success" if state.state == "closed" else "danger",
