@@ -7,14 +7,16 @@ from configparser import RawConfigParser
 
 import pytest
 
+from app.core.realtime import MOST_ON_GREENLETS
 from app.core.web import headers, uploads
 from app.shell.cli import cli
-from app.shell.server import Server
+from app.shell.server import SPARE_CONNECTIONS, Server
 from app.shell.supervisor import PROCESSES
 from config import load_settings
 from tests.support.databases import ROOT
 
 NGINX = re.sub(r"(^|\s)#.*", "", (ROOT / "deploy/nginx.conf").read_text())
+LOCATIONS = re.sub(r"(^|\s)#.*", "", (ROOT / "deploy/nginx-locations.conf").read_text())
 
 
 def directives(name: str) -> list[str]:
@@ -76,10 +78,35 @@ def unit(name: str) -> RawConfigParser:
 
 
 def test_the_target_wants_every_process_and_the_unit_starts_it() -> None:
+    """The demo's, and the sockets in a process of their own, with the settings that belong to that."""
+    serve, *others = PROCESSES
+    processes = (serve, "sockets", *others)
     wanted = unit("wemaster.target")["Unit"]["Wants"].split()
-    assert wanted == [f"wemaster@{name}.service" for name in PROCESSES]
-    assert set(PROCESSES) <= set(cli.commands)
-    assert unit("wemaster@.service")["Service"]["ExecStart"].endswith(".venv/bin/python run.py %i")
+    assert wanted == ["wemaster@serve.socket", *(f"wemaster@{name}.service" for name in processes)]
+    assert set(processes) <= set(cli.commands)
+    text = (ROOT / "deploy/systemd/wemaster@.service").read_text()
+    assert "\nEnvironment=WEB_SOCKETS=apart\n" in text
+    assert text.index("\nEnvironment=") < text.index("\nEnvironmentFile=")  # the operator's word is the last
+    service = unit("wemaster@.service")["Service"]
+    assert service["ExecStart"].endswith(".venv/bin/python run.py %i")
+    assert int(service["LimitNOFILE"]) >= MOST_ON_GREENLETS + SPARE_CONNECTIONS
+
+
+def test_the_proxy_and_systemd_agree_on_the_ports() -> None:
+    settings = load_settings(SECRET_KEY="k" * 40)
+    assert re.findall(r"upstream (\w+) \{[^}]*?server (127\.0\.0\.1:\d+);", NGINX) == [
+        ("wemaster", f"127.0.0.1:{settings.PORT}"),
+        ("wemaster_sockets", f"127.0.0.1:{settings.SOCKETS_PORT}"),
+    ]
+    assert unit("wemaster@serve.socket")["Socket"]["ListenStream"] == f"127.0.0.1:{settings.PORT}"
+
+
+def test_sockets_webhooks_and_figures_go_where_they_belong() -> None:
+    found = dict(re.findall(r"location (?:= )?(/\S+) \{(.*?)\n\}", LOCATIONS, re.DOTALL))
+    assert set(found) == {"/socket.io/", "/metrics", "/webhooks/"}
+    assert "proxy_pass http://wemaster_sockets;" in found["/socket.io/"]
+    assert "proxy_pass http://wemaster;" in found["/webhooks/"]
+    assert found["/metrics"].split() == ["return", "404;"]
 
 
 def test_a_job_at_work_is_waited_for() -> None:

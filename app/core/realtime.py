@@ -1,4 +1,5 @@
-"""Web sockets: Socket.IO in the web process, for browsers that are signed in on the page's own host.
+"""Web sockets: Socket.IO for browsers that are signed in on the page's own host, in the web process or in one
+of their own.
 
 A socket is let in by the cookie of its handshake; each of its events is a request of its own, with the
 site, the scope and the viewer as they are by then. Whoever is signed out meanwhile loses their sockets
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,17 +22,17 @@ from flask import Flask, current_app
 from flask_babel import gettext as _
 from flask_socketio import Namespace, SocketIO
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import RedisError
 from socketio import RedisManager
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from app.core import metrics, quick_redis, tally
 from app.core.errors import DomainError, Invalid, NotAllowed, SignInNeeded, TooMany, Unavailable
 from app.core.viewer import Viewer
 from app.core.web.viewing import viewer
-from app.core.wire import LARGEST_FRAME, Wire
+from app.core.wire import LARGEST_FRAME, Wire, on_greenlets
 
 log = logging.getLogger(__name__)
 # Socket.IO's own logger: at any other level it writes down what people say to each other.
@@ -40,9 +42,11 @@ library_log.setLevel(logging.ERROR)
 PATH = "/socket.io/"
 TICKET = "wemaster.ticket"
 PER_ACCOUNT = 10
-MOST_SOCKETS = 2_000  # each has threads and memory of its own, so a process can't have any number
+# What a process can have, by threads and memory, of each of the two kinds.
+MOST_ON_THREADS, MOST_ON_GREENLETS = 2_000, 10_000
 LOOK_SECONDS = 1.0
 PING_SECONDS, PONG_SECONDS = 25, 20
+LISTEN_AGAIN_SECONDS = 1.0
 
 IsAlive = Callable[[Collection[int]], set[int]]
 
@@ -57,6 +61,10 @@ class Ticket:
     session_id: int
     wire: Wire | None = None
     rooms: dict[str, str] = field(default_factory=dict)  # room -> the Socket.IO id that entered it
+
+    @property
+    def account(self) -> tuple[int | None, int]:
+        return self.tenant_id, self.user_id
 
     def close(self) -> None:
         if self.wire is not None:
@@ -79,8 +87,10 @@ class Sockets:
     def __init__(self, app: Flask, is_alive: IsAlive, namespaces: Collection[Channel]) -> None:
         self._app, self._pages, self._is_alive = app, app.wsgi_app, is_alive
         self._namespaces = namespaces
+        self.most = MOST_ON_GREENLETS if on_greenlets() else MOST_ON_THREADS
         self._lock = threading.Lock()
         self._open: set[Ticket] = set()
+        self._of_account: Counter[tuple[int | None, int]] = Counter()
         self._watching = False
         self._engine: Any = None
 
@@ -94,6 +104,7 @@ class Sockets:
         try:
             ticket = self._admit(environ)
         except DomainError as error:
+            metrics.SOCKETS_REFUSED.labels(error.code).inc()
             return _refuse(start_response, error.status, error.code)
         environ = {**environ, TICKET: ticket}
         try:
@@ -114,10 +125,11 @@ class Sockets:
             who = who_asks()
             ticket = Ticket(who.tenant_id, who.user_id, who.person_id, who.session_id)
         with self._lock:
-            mine = sum((t.tenant_id, t.user_id) == (who.tenant_id, who.user_id) for t in self._open)
-            if mine >= PER_ACCOUNT or len(self._open) >= MOST_SOCKETS:
+            if self._of_account[ticket.account] >= PER_ACCOUNT or len(self._open) >= self.most:
                 raise Full
             self._open.add(ticket)
+            self._of_account[ticket.account] += 1
+            metrics.SOCKETS.inc()
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="sockets", daemon=True).start()
@@ -131,7 +143,12 @@ class Sockets:
 
     def forget(self, ticket: Ticket) -> None:
         with self._lock:
-            self._open.discard(ticket)
+            if ticket in self._open:
+                self._open.remove(ticket)
+                self._of_account[ticket.account] -= 1
+                if not self._of_account[ticket.account]:
+                    del self._of_account[ticket.account]
+                metrics.SOCKETS.dec()
 
     def open(self) -> list[Ticket]:
         with self._lock:
@@ -143,6 +160,7 @@ class Sockets:
             time.sleep(LOOK_SECONDS)
             try:
                 with self._app.app_context():
+                    tally.flush()
                     self.look()
             except SQLAlchemyError:
                 log.warning("who is still signed in can't be asked; open sockets stay", exc_info=True)
@@ -251,6 +269,7 @@ class Channel(Namespace):
             return refusal(error)
         try:
             name = self.EVENTS.get(event) if isinstance(event, str) else None
+            metrics.SOCKET_EVENTS.labels(name or "unknown").inc()
             if name is None:
                 raise UnknownEvent
             if len(values) != 1 or not isinstance(values[0], dict):
@@ -276,18 +295,41 @@ class Queue(RedisManager):
     """Carries what is said to the sockets of other processes. Where Redis is away they wait for their
     clients to ask; those of this process are told all the same."""
 
+    publisher: Redis | None = None
+
     def _redis_connect(self) -> None:
-        # A publisher must not wait; a listener waits for good, which is no timeout.
-        options = {"socket_connect_timeout": 1, "retry": Retry(NoBackoff(), 0)}
-        self.redis = Redis.from_url(self.redis_url, socket_timeout=1, **options)
-        patient = Redis.from_url(self.redis_url, socket_timeout=None, **options)
-        self.pubsub = patient.pubsub(ignore_subscribe_messages=True)
+        # A publisher must not wait; it knows for all threads that Redis is away. A listener waits for good.
+        self.publisher = self.publisher or quick_redis.connect(self.redis_url)
+        self.redis = self.publisher
+        self.pubsub = quick_redis.connect_patiently(self.redis_url).pubsub(ignore_subscribe_messages=True)
         self.connected = True
 
+    def _publish(self, data: Any) -> Any:
+        try:
+            if not self.connected:
+                self._redis_connect()
+            return self.redis.publish(self.channel, self.json.dumps(data))
+        except RedisError:
+            return None  # a hint; quick_redis says once that Redis is away
 
-def init_app(app: Flask, *, redis_url: str, channel: str, is_alive: IsAlive, channels: list[Channel]) -> None:
-    """Put the sockets in front of the pages. `is_alive` says which of some sign-ins still hold; `channel`
-    is this installation's own among those that share a Redis. Connects to nothing."""
+    def _redis_listen_with_retries(self) -> Any:
+        """As the library's, which waits for up to a minute after Redis is back."""
+        while True:
+            try:
+                self._redis_connect()
+                self.pubsub.subscribe(self.channel)
+                yield from self.pubsub.listen()
+            except (RedisError, OSError, ValueError):  # the last: its connection was closed meanwhile
+                time.sleep(LISTEN_AGAIN_SECONDS)
+
+
+def init_app(
+    app: Flask, *, redis_url: str, channel: str, is_alive: IsAlive, channels: list[Channel], held_here: bool
+) -> None:
+    """Put the sockets in front of the pages, or only be able to `tell` those of other processes. `is_alive`
+    says which of some sign-ins still hold; `channel` is this installation's own among those that share a
+    Redis. Connects to nothing."""
+    pages = app.wsgi_app
     door = Sockets(app, is_alive, channels)
     # One for each application: two of them in a process (tests) must not hear each other.
     socketio = SocketIO()
@@ -327,7 +369,7 @@ def init_app(app: Flask, *, redis_url: str, channel: str, is_alive: IsAlive, cha
     engine.on("message", on_message)
     door.attach(socketio.sockio_mw)
     app.extensions["sockets"] = door
-    app.wsgi_app = door  # type: ignore[method-assign]
+    app.wsgi_app = door if held_here else pages  # type: ignore[method-assign]
 
 
 def tell(event: str, data: Mapping[str, Any], *, room: str, namespace: str, skip: str | None = None) -> None:

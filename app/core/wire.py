@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,12 @@ SERVER_SOCKET = "gunicorn.socket"
 LARGEST_FRAME = 64 * 1024
 EVENTS_PER_SECOND = 20
 SEND_SECONDS = 10  # how long a client that does not read is waited for
+
+
+def on_greenlets() -> bool:
+    """Whether this process's threads are gevent's: `run.py sockets` makes them so before anything else."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 class Budget:
@@ -48,7 +55,8 @@ class Wire:
     """What Engine.IO calls a web socket: `send`, `wait`, `close`.
 
     It runs on threads of its own. The web server's are for requests, and an open chat page would hold one
-    of them for hours: a handful of people who write to each other would be all whom it could serve.
+    of them for hours: a handful of people who write to each other would be all whom it could serve. Where
+    threads are greenlets a request may last for hours, and its own stays with its socket.
     """
 
     def __init__(
@@ -72,12 +80,16 @@ class Wire:
         )
 
     def __call__(self, environ: dict[str, Any], _start_response: Any) -> list[bytes]:
-        self._socket = _take(environ[SERVER_SOCKET])
-        environ = {**environ, SERVER_SOCKET: self._socket}
+        connection = environ[SERVER_SOCKET]
+        self._socket = connection if on_greenlets() else _take(connection)
+        environ = {**environ, SERVER_SOCKET: Line(self._socket)}
         # Compression would cost each socket more memory than all else, and unpacks bombs.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self._opened(environ, self)
-        _Thread(target=self._run, args=(environ,), name="socket").start()
+        if on_greenlets():
+            self._run(environ)
+        else:
+            _Thread(target=self._run, args=(environ,), name="socket").start()
         raise StopIteration  # tells gunicorn that there is no answer to write
 
     def _run(self, environ: dict[str, Any]) -> None:
@@ -124,6 +136,44 @@ class Wire:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class Line:
+    """A connection, for a library that sends and does not look how much of it went out. Half a frame would
+    make nonsense of the next: what is sent goes out whole, or the connection ends."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()  # frames of two threads must not mix
+        self.recv, self.close, self.fileno = connection.recv, connection.close, connection.fileno
+
+    def send(self, data: bytes) -> int:
+        """Raises OSError where the client is gone, or has not read for some seconds."""
+        try:
+            with self._lock:
+                (_send_by_greenlet if on_greenlets() else _send)(self._connection, data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            raise
+        return len(data)
+
+
+def _send(connection: Any, data: bytes) -> None:
+    connection.sendall(data)  # `_take` has set its time limit
+
+
+def _send_by_greenlet(connection: Any, data: bytes) -> None:
+    """Mostly all goes out at once, and that costs no timer."""
+    import gevent
+
+    try:
+        sent = os.write(connection.fileno(), data)
+    except BlockingIOError:
+        sent = 0
+    if sent < len(data):
+        with gevent.Timeout(SEND_SECONDS, TimeoutError("the client does not read")):
+            connection.sendall(memoryview(data)[sent:])
 
 
 def _take(connection: socket.socket) -> socket.socket:

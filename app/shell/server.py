@@ -1,10 +1,17 @@
-"""The web process: gunicorn, one worker with many threads, on one port; by default for this machine only."""
+"""The web process: gunicorn, one worker process or several with many threads each, on one port; by default
+for this machine only.
+
+Where systemd holds the port (LISTEN_FDS), its socket is used: while one server ends and the next one starts,
+who connects waits, and nobody is turned away.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +21,14 @@ from gunicorn.glogging import Logger
 from app.core import log
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from config import Settings
 
 LOOPBACK = ("127.0.0.1", "::1")
 # Connections beyond the threads' own: idle ones and open web sockets count; past the limit new ones hang.
 SPARE_CONNECTIONS = 2_000
+# Read by prometheus_client when it is imported.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+IN_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat's file there, which must not wait for a disk
 GRACEFUL_SECONDS = 8  # less than the supervisor's patience
 MOST_LINE_BYTES = 8_190
 MOST_FIELDS = 100
@@ -38,12 +46,9 @@ def hosts(bind: str) -> list[str]:
     return [host for host in LOOPBACK if _exists(host)] if bind == "loopback" else [bind]
 
 
-def addresses(settings: Settings) -> list[str]:
+def addresses(bind: str, port: int) -> list[str]:
     """As `hosts`, each with the port."""
-    return [
-        f"[{host}]:{settings.PORT}" if ":" in host else f"{host}:{settings.PORT}"
-        for host in hosts(settings.BIND)
-    ]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts(bind)]
 
 
 def _exists(host: str) -> bool:
@@ -69,18 +74,34 @@ class HouseLogger(Logger):
         self.error_log.setLevel(logging.WARNING)
 
 
+def _end_at_once(_server: object, _worker: object) -> None:
+    """A worker that ends well need not be taken apart object by object: that takes Python most of a second,
+    and nobody is served meanwhile."""
+    ending = sys.exc_info()[1]
+    if isinstance(ending, SystemExit) and not ending.code:
+        logging.shutdown()
+        os._exit(0)
+
+
 class Server(BaseApplication):
     """gunicorn without its command line."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # Workers that are one server count together: see `app.core.metrics`.
+        folder = settings.VAR_DIR.resolve() / "metrics" / str(settings.PORT)
+        self.metrics_folder = folder if settings.WEB_WORKERS > 1 else None
         super().__init__()
 
     def load_config(self) -> None:
-        options: dict[str, Any] = {
-            "bind": addresses(self.settings),
+        for name, value in self.options().items():
+            self.cfg.set(name, value)
+
+    def options(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "bind": addresses(self.settings.BIND, self.settings.PORT),
             "worker_class": "gthread",
-            "workers": 1,
+            "workers": self.settings.WEB_WORKERS,
             "threads": self.settings.WEB_THREADS,
             "worker_connections": self.settings.WEB_THREADS + SPARE_CONNECTIONS,
             "timeout": 60,
@@ -90,18 +111,35 @@ class Server(BaseApplication):
             "limit_request_fields": MOST_FIELDS,
             "limit_request_field_size": MOST_FIELD_BYTES,
             "logger_class": HouseLogger,
+            "worker_exit": _end_at_once,
             "control_socket_disable": True,
             # Who may speak for a client is TRUSTED_PROXY_HOPS' business alone.
             "forwarded_allow_ips": "",
             "secure_scheme_headers": {},
         }
-        if Path("/dev/shm").is_dir() and os.access("/dev/shm", os.W_OK):  # noqa: S108 - the heartbeat file must not wait for a disk
-            options["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
-        for name, value in options.items():
-            self.cfg.set(name, value)
+        if self.metrics_folder is not None:
+            found["raw_env"] = [f"{FOLDER_VARIABLE}={self.metrics_folder}"]
+            found["child_exit"] = self._forget_worker
+        if Path(IN_MEMORY).is_dir() and os.access(IN_MEMORY, os.W_OK):
+            found["worker_tmp_dir"] = IN_MEMORY
+        return found
 
-    def load(self) -> Flask:
+    def run(self) -> None:
+        if self.metrics_folder is not None:
+            shutil.rmtree(self.metrics_folder, ignore_errors=True)
+            self.metrics_folder.mkdir(parents=True)
+        super().run()
+
+    def load(self) -> Any:
         """Called in the worker: the app's connections and threads belong to the process that uses them."""
         from app.shell.factory import create_app
 
-        return create_app(self.settings)
+        app = create_app(self.settings)
+        app.extensions["metrics_folder"] = self.metrics_folder
+        return app
+
+    def _forget_worker(self, _server: object, worker: Any) -> None:
+        """What a worker that ended held is held no more; what it counted stays."""
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid, path=str(self.metrics_folder))

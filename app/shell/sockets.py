@@ -7,10 +7,12 @@ from collections.abc import Collection
 from flask import Flask
 from sqlalchemy import and_, or_, select
 
-from app.core import clock, realtime
+from app.core import realtime
 from app.core.db import db
 from app.core.ids import fingerprint
 from app.core.scope import platform_scope
+from app.core.wire import on_greenlets
+from app.domains.accounts import queries as accounts
 from app.domains.accounts.models import ACTIVE, VISIT, Account, Membership, UserSession
 from app.domains.messaging.sockets import Chat
 from app.domains.tenancy.models import ACTIVE as OPEN
@@ -27,6 +29,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         channel=f"sockets.{fingerprint(settings.SECRET_KEY + settings.REDIS_URL.rpartition('/')[2])[:16]}",
         is_alive=live_sessions,
         channels=[Chat("/chat")],
+        held_here=settings.WEB_SOCKETS == "serve" or on_greenlets(),
     )
 
 
@@ -47,8 +50,7 @@ def live_sessions(session_ids: Collection[int]) -> set[int]:
         .outerjoin(Tenant, Tenant.id == UserSession.tenant_id)
         .where(
             UserSession.id.in_(session_ids),
-            UserSession.ended_at.is_(None),
-            UserSession.expires_at > clock.machine_now(),
+            accounts.is_live(),
             Account.active.is_(True),
             or_(
                 UserSession.kind == VISIT,

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import signal
 import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
+from app.core.db import db
+from app.core.scope import platform_scope
+from app.core.transaction import transaction
+from app.domains.tenancy import queries as tenancy
+from app.domains.tenancy import service as tenancy_service
+from app.shell.factory import create_app
 from app.shell.server import hosts
-from tests.support.databases import Clones
+from tests.support.databases import ROOT, Cleaner, Clones, settings_for
 from tests.support.outbox import wait_until
 from tests.support.servers import LiveServers, live_servers
+from tests.support.world import World, make_world
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +100,7 @@ def test_a_chosen_address_is_served_and_no_other(clones: Clones, tmp_path: Path)
 
 
 def _answers(web: LiveServers, address: str) -> bool:
-    with contextlib.suppress(ConnectionRefusedError):
+    with contextlib.suppress(OSError):  # refused, or heard and not yet answered
         return get(web, "/healthz", address)[0] == 200
     assert web.processes["serve"].poll() is None, web.log("serve")
     return False
@@ -99,3 +113,148 @@ def test_sigterm_ends_it_cleanly_and_it_starts_again(web: LiveServers) -> None:
         get(web, "/healthz")
     web.restart("serve")
     assert get(web, "/readyz")[0] == 200
+
+
+# -- Several workers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crew(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServers]:
+    """One server with three worker processes."""
+    folder = tmp_path_factory.mktemp("crew")
+    with live_servers(clones.make("crew"), folder, ["serve"], WEB_WORKERS=3) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def town(crew: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    app = create_app(settings_for(crew.database, tmp_path_factory.mktemp("town"), PORT=crew.port))
+    cleaner = Cleaner(crew.database)
+    cleaner.clean()
+    yield make_world(app)
+    cleaner.close()
+    with app.app_context():
+        db.engine.dispose()
+    app.extensions["redis"].close()
+
+
+def workers(running: LiveServers) -> list[psutil.Process]:
+    return psutil.Process(running.processes["serve"].pid).children()
+
+
+def figures(running: LiveServers) -> dict[str, float]:
+    """Every series of a scrape, by its name and labels."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    lines = [line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#"]
+    return {name: float(number) for name, _space, number in lines}
+
+
+SEEN = 'wemaster_http_requests_total{method="GET",route="/healthz",status="2xx"}'
+
+
+def test_whichever_worker_is_asked_tells_for_all_of_them(crew: LiveServers) -> None:
+    wait_until(lambda: len(workers(crew)) == 3, 60)
+    before = figures(crew).get(SEEN, 0)
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: get(crew, "/healthz")[0], range(60))) == {200}
+    assert [figures(crew)[SEEN] - before for _ in range(5)] == [60] * 5
+    assert figures(crew)["wemaster_database_connections_limit"] % 40 == 0  # of each worker that has started
+
+
+def test_a_killed_worker_is_followed_by_another_and_its_counts_stay(crew: LiveServers) -> None:
+    before = figures(crew)[SEEN]
+    victim, *_ = workers(crew)
+    victim.kill()
+    wait_until(lambda: len(workers(crew)) == 3 and victim not in workers(crew), 60)
+    assert get(crew, "/healthz")[0] == 200
+    wait_until(lambda: figures(crew)["wemaster_http_requests_in_progress"] == 1, 20)
+    assert figures(crew)[SEEN] == before + 1
+
+
+def test_what_one_worker_changes_holds_in_all_at_once(crew: LiveServers, town: World) -> None:
+    """A company's name, kept by each worker for itself; a sign-in; and a company that is stopped."""
+    host = f"anna.localhost:{crew.port}"
+
+    def titles(number: int) -> set[tuple[int, bool]]:
+        with ThreadPoolExecutor(6) as threads:
+            return set(threads.map(lambda _: _page(crew, host), range(number)))
+
+    assert titles(30) == {(200, False)}
+    with town.app.app_context(), platform_scope("test"), transaction():
+        tenancy_service.suspend(tenancy.tenant_for_update(town.anna.id), reason="test")
+    assert titles(30) == {(503, False)}
+    with town.app.app_context(), platform_scope("test"), transaction():
+        tenancy_service.resume(tenancy.tenant_for_update(town.anna.id))
+    assert titles(30) == {(200, False)}
+
+
+def _page(running: LiveServers, host: str) -> tuple[int, bool]:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    try:
+        connection.request("GET", "/login/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, "Traceback" in answer.read().decode()
+    finally:
+        connection.close()
+
+
+# -- A new version, while people are there -----------------------------------------------------------------------------
+
+
+def test_whoever_connects_while_it_is_started_anew_waits(clones: Clones, tmp_path: Path) -> None:
+    """The port is systemd's, as with deploy/systemd/wemaster@serve.socket: nobody is turned away meanwhile."""
+    with (
+        live_servers(clones.make("handover"), tmp_path, names=()) as running,
+        socket.create_server(("127.0.0.1", running.port), backlog=512) as listening,
+    ):
+        statuses: list[int] = []
+        stop = threading.Event()
+
+        def visit() -> None:
+            while not stop.is_set():
+                connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=120)
+                connection.request("GET", "/healthz", headers={"Connection": "close"})
+                statuses.append(connection.getresponse().status)
+                connection.close()
+                time.sleep(0.02)
+
+        serve = _activated(running, listening)
+        running.processes["serve"] = serve
+        running.wait_until_ready()
+        with ThreadPoolExecutor(3) as threads:
+            visits = [threads.submit(visit) for _ in range(3)]
+            wait_until(lambda: len(statuses) > 20, 60)
+            serve.send_signal(signal.SIGTERM)
+            assert serve.wait(60) == 0
+            running.processes["serve"] = _activated(running, listening)
+            running.wait_until_ready()
+            seen = len(statuses)
+            wait_until(lambda: len(statuses) > seen + 20, 60)
+            stop.set()
+            for visitor in visits:
+                visitor.result(60)  # raises what it met: refused, reset, cut off
+        assert set(statuses) == {200}
+
+
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "run.py", "serve"])
+"""
+
+
+def _activated(running: LiveServers, listening: socket.socket) -> subprocess.Popen[bytes]:
+    """Started as systemd starts it: the port is descriptor 3, and the process's own number stands beside it."""
+    number = listening.fileno()
+    with running.log_file("serve").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, str(number)],
+            cwd=ROOT, env={**os.environ, **running.environment}, pass_fds=[number],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip

@@ -26,12 +26,13 @@ READY_SECONDS = 180.0  # on a busy machine importing alone takes its time
 
 @dataclass
 class LiveServers:
-    """Running processes by name, and where to reach them."""
+    """Running processes by name, and where to reach `main`: the web process, or the one that holds sockets."""
 
     database: Database
     var_dir: Path
     port: int
     environment: dict[str, str]
+    main: str = "serve"
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def url(self, path: str = "/", host: str = "localhost") -> str:
@@ -58,7 +59,7 @@ class LiveServers:
         """End one process, however it is, and start it anew."""
         self.kill(name)
         self.start(name)
-        if name == "serve":
+        if name == self.main:
             self.wait_until_ready()
 
     def stop(self) -> None:
@@ -83,7 +84,8 @@ class LiveServers:
         while not self._answers():
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{name} ended:\n{self.log(name)[-4000:]}"
-            assert time.monotonic() < deadline, f"serve is not ready:\n{self.log('serve')[-4000:]}"
+            late = f"{self.main} is not ready:\n{self.log(self.main)[-4000:]}"
+            assert time.monotonic() < deadline, late
             time.sleep(0.05)
 
     def _answers(self) -> bool:
@@ -99,19 +101,19 @@ class LiveServers:
 
 @contextmanager
 def live_servers(
-    database: Database, var_dir: Path, names: Sequence[str] = ALL, **overrides: object
+    database: Database, var_dir: Path, names: Sequence[str] = ALL, *, main: str = "serve", **overrides: object
 ) -> Iterator[LiveServers]:
-    """Start the named processes on this database, wait for the web process; all end with the block."""
-    port, simulator = free_port(), free_port()
-    overrides = {"SIMULATOR_PORT": simulator, **overrides}
-    settings = settings_for(database, var_dir, PORT=port, LOG_FORMAT="json", **overrides)
+    """Start the named processes on this database, wait for the main one; all end with the block."""
+    port, others = free_port(), {"SIMULATOR_PORT": free_port(), "PORT": free_port()}
+    ports = {**others, ("PORT" if main == "serve" else "SOCKETS_PORT"): port}
+    settings = settings_for(database, var_dir, LOG_FORMAT="json", **{**ports, **overrides})
     given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
     environment = {name: str(value) for name, value in given.items()}
-    live = LiveServers(database, var_dir, port, environment)
+    live = LiveServers(database, var_dir, port, environment, main)
     try:
         for name in names:
             live.start(name)
-        if "serve" in names:
+        if main in names:
             live.wait_until_ready()
         yield live
     finally:

@@ -14,14 +14,14 @@ from tests.support.servers import LiveServers, live_servers
 from tests.support.world import World, make_world
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def served(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServers]:
     """The web process alone, on a clone of its own."""
     with live_servers(clones.make("chat"), tmp_path_factory.mktemp("chat"), names=("serve",)) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def here(served: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An application on the same database, in this process."""
     app = create_app(settings_for(served.database, tmp_path_factory.mktemp("here"), PORT=served.port))
@@ -31,7 +31,7 @@ def here(served: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     app.extensions["redis"].close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cleaner_of_chat(served: LiveServers) -> Iterator[Cleaner]:
     made = Cleaner(served.database)
     yield made

@@ -194,7 +194,7 @@ def test_server_killed_while_people_write(
     writer = threading.Thread(target=write_all, daemon=True)
     writer.start()
     wait_until(lambda: len(written) > 10, seconds=30)
-    served.restart("serve")
+    served.restart(served.main)
     writer.join(timeout=60)
     assert len(written) == 60
     assert [message.body for message in stored(here, town.anna, talk)] == [str(n) for n in range(60)]
@@ -229,8 +229,10 @@ def test_without_redis(here: Flask, served: LiveServers, town: World, talk: int,
     cookies = {
         role: cookie_of(town.browser(town.anna.host, town.anna.email(role))) for role in ("tutor", "student")
     }
-    with live_servers(served.database, tmp_path, (), REDIS_URL="redis://127.0.0.1:1/0") as alone:
-        alone.start("serve")
+    with live_servers(
+        served.database, tmp_path, (), main=served.main, REDIS_URL="redis://127.0.0.1:1/0"
+    ) as alone:  # fmt: skip
+        alone.start(alone.main)
         wait_until(lambda: is_up(alone.port), seconds=120)
         tutor, student = (Client(alone.port, "anna.localhost", cookies[role]).enter() for role in cookies)
         join(tutor, talk)
@@ -239,8 +241,8 @@ def test_without_redis(here: Flask, served: LiveServers, town: World, talk: int,
         assert tutor.hear("message")["body"] == "hello"
         assert time.monotonic() - started < 2
         started = time.monotonic()
-        alone.kill("serve", signal.SIGTERM)
-        alone.processes["serve"].wait(timeout=20)
+        alone.kill(alone.main, signal.SIGTERM)
+        alone.processes[alone.main].wait(timeout=20)
         assert time.monotonic() - started < 6
         tutor.close()
         student.close()
@@ -421,7 +423,7 @@ def test_what_is_no_packet_ends_its_socket_or_is_nothing(
         client.close()
         time.sleep(0.02)
     assert join(other, talk)["ok"]
-    assert "Traceback" not in served.log("serve")
+    assert "Traceback" not in served.log(served.main)
 
 
 def test_bodies(page: Open, town: World, talk: int) -> None:
