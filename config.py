@@ -79,9 +79,14 @@ class Settings(BaseSettings):
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    OUTBOX_LEASE_SECONDS: int = Field(default=60, ge=1, le=3600)
+    OUTBOX_LEASE_SECONDS: int = Field(default=50, ge=1, le=3600)
     SCHEDULE_TICK_SECONDS: int = Field(default=5, ge=1, le=3600)
+    WEB_WORKERS: int = Field(default=1, ge=1, le=64)
     WEB_THREADS: int = Field(default=32, ge=1, le=1000)
+    PAGE_CACHE_MB: int = Field(default=32, ge=0, le=4096)
+    WEB_SOCKETS: Literal["serve", "apart"] = "serve"
+    SOCKETS_PORT: int = Field(default=8001, ge=1, le=65535)
+    METRICS_TOKEN: str = ""
 
     @field_validator("BASE_DOMAIN", "SMTP_HOST")
     @classmethod
@@ -116,6 +121,13 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, url: str) -> str:
         return _checked_redis(url) if url else url
+
+    @field_validator("METRICS_TOKEN")
+    @classmethod
+    def _hard_to_guess(cls, token: str) -> str:
+        if token and not re.fullmatch(r"[!-~]{16,}", token):
+            raise ValueError("must have at least 16 characters, and no blanks")
+        return token
 
     @field_validator("MAIL_FROM")
     @classmethod

@@ -70,7 +70,11 @@ JUNK = {
     "LOG_LEVEL": ["LOUD"],
     "OUTBOX_LEASE_SECONDS": ["junk", "0", "99999999999"],
     "SCHEDULE_TICK_SECONDS": ["junk", "0", "99999999999"],
+    "WEB_WORKERS": ["junk", "0", "65"],
     "WEB_THREADS": ["junk", "0", "99999999999"],
+    "WEB_SOCKETS": ["worker"],
+    "SOCKETS_PORT": ["junk", "0", "65536"],
+    "METRICS_TOKEN": ["too-short", "with blanks in between"],
 }
 
 

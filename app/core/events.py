@@ -17,10 +17,11 @@ from flask import current_app
 from sqlalchemy import insert
 from structlog.contextvars import get_contextvars
 
-from app.core import clock
+from app.core import clock, tally
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.outbox import Outbox
-from app.core.transaction import is_open
+from app.core.transaction import after_commit, is_open
 
 QueueName = Literal["critical", "default", "mail", "low"]
 
@@ -84,9 +85,11 @@ def announce(event: Event) -> None:
     """
     if not is_open():
         raise RuntimeError("an event is announced inside the edge's transaction")
-    known = wiring()
+    known, name = wiring(), event_name(type(event))
+    after_commit(lambda: tally.add(tally.EVENTS, name))
     for handler in known.now.get(type(event), ()):
         handler(event)
+    crash_point("event.reacted")
     later = known.later.get(type(event), ())
     if not later:
         return
@@ -94,7 +97,7 @@ def announce(event: Event) -> None:
     payload = _to_json(event)
     row = {
         "event_id": event_id,
-        "name": event_name(type(event)),
+        "name": name,
         "tenant_id": event.tenant_id,
         "payload": payload,
         "request_id": str(get_contextvars().get("request_id", "")),

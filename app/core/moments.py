@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.dates import DateTimePattern, parse_pattern
@@ -22,4 +22,11 @@ def _pattern(locale: Locale) -> DateTimePattern:
 def moment(value: dt.datetime) -> str:
     """A date and time to the minute, in the viewer's zone and language."""
     locale = get_locale() or Locale("en")
-    return str(_pattern(locale).apply(value.astimezone(get_timezone()), locale))
+    local = value.astimezone(get_timezone())
+    return _shown(local.replace(tzinfo=None, second=0, microsecond=0), locale)
+
+
+@lru_cache(maxsize=8192)
+def _shown(wall: dt.datetime, locale: Locale) -> str:
+    """Kept: lessons begin at the same few minutes, and Babel takes its time."""
+    return str(_pattern(locale).apply(wall, locale))

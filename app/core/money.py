@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, total_ordering
+from functools import cache, lru_cache, total_ordering
 from typing import TypeVar
 
 from babel import Locale
@@ -133,13 +133,7 @@ class Money:
 
     def format(self, locale: Locale | str) -> str:
         """As the locale writes it, with all decimal places of the currency."""
-        locale = Locale.parse(locale)
-        pattern = _pattern(str(locale), exponent(self.currency))
-        text: str = pattern.apply(self.decimal, locale, currency=self.currency, currency_digits=False)
-        text = _RUN_TOGETHER.sub("\u00a0", text)
-        if locale.text_direction == "rtl":
-            text = _LATIN_SIGN.sub("\\g<0>\u200e", _MINUS.sub("\u200e-", text))
-        return text
+        return _formatted(self, locale)
 
     def __str__(self) -> str:
         return f"{self.decimal} {self.currency}"
@@ -201,6 +195,18 @@ def half_up(numerator: int, denominator: int) -> int:
         raise ValueError("the denominator must be positive")
     nearest = (2 * abs(numerator) + denominator) // (2 * denominator)
     return nearest if numerator >= 0 else -nearest
+
+
+@lru_cache(maxsize=8192)
+def _formatted(amount: Money, locale: Locale | str) -> str:
+    """Kept: a list has the same few prices over and over."""
+    locale = Locale.parse(locale)
+    pattern = _pattern(str(locale), exponent(amount.currency))
+    text: str = pattern.apply(amount.decimal, locale, currency=amount.currency, currency_digits=False)
+    text = _RUN_TOGETHER.sub("\u00a0", text)
+    if locale.text_direction == "rtl":
+        text = _LATIN_SIGN.sub("\\g<0>\u200e", _MINUS.sub("\u200e-", text))
+    return text
 
 
 @cache

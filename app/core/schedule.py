@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from structlog.contextvars import bound_contextvars
 
-from app.core import clock, jobs, scope
+from app.core import clock, jobs, scope, tally
 from app.core.db import Id, Model, UtcDateTime, db
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
@@ -117,15 +117,32 @@ def _run_if_due(item: Recurring) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How one recurring work is doing: by how much it is late, and whether its last run failed."""
+
+    name: str
+    late_seconds: float
+    is_overdue: bool
+    failed: bool
+
+
+def standing() -> list[Standing]:
+    """Each work that has a row. Late by its own clock; overdue after several of its periods without a run."""
+    with platform_scope("look for overdue schedules"):
+        rows = {row.name: row for row in db.session.scalars(select(Schedule))}
+    found = []
+    for item in table():
+        if (row := rows.get(item.name)) is not None:
+            late = max(item.now() - row.due_at, dt.timedelta())
+            overdue = late > OVERDUE_AFTER * item.every
+            found.append(Standing(item.name, late.total_seconds(), overdue, row.last_error is not None))
+    return found
+
+
 def overdue() -> list[str]:
     """The names of works that have not run for several of their periods: the dead man's switch."""
-    with platform_scope("look for overdue schedules"):
-        due = {row.name: row.due_at for row in db.session.scalars(select(Schedule))}
-    return [
-        item.name
-        for item in table()
-        if item.name in due and due[item.name] < item.now() - OVERDUE_AFTER * item.every
-    ]
+    return [work.name for work in standing() if work.is_overdue]
 
 
 def run_scheduler(app: Flask, stop: threading.Event) -> None:
@@ -141,6 +158,7 @@ def run_scheduler(app: Flask, stop: threading.Event) -> None:
                     ensure()
                     ensured = True
                 _tick()
+                tally.flush()
         except Exception:
             log.exception("the scheduler stumbled; trying again")
             stop.wait(PAUSE_SECONDS)

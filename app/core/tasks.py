@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from structlog.contextvars import bound_contextvars
 
-from app.core import dispatcher, jobs, schedule
+from app.core import dispatcher, jobs, schedule, tally
 
 
 def deliver(row_id: int, attempts: int) -> None:
     """One try of one delivery."""
     with jobs.app_of_worker().app_context(), bound_contextvars(job=f"delivery-{row_id}"):
-        dispatcher.deliver_outside(row_id, attempts)
+        try:
+            dispatcher.deliver_outside(row_id, attempts)
+        finally:
+            tally.flush(now=True)  # this process ends with its job
 
 
 def tick() -> None:
     """A look at the schedules."""
     with jobs.app_of_worker().app_context(), bound_contextvars(job="tick"):
-        schedule.run_due()
+        try:
+            schedule.run_due()
+        finally:
+            tally.flush(now=True)

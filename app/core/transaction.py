@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from flask import g, has_request_context
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from app.core import again, scope
+from app.core.crash import crash_point
 from app.core.db import db
-from app.core.errors import Contended, NotAllowed, from_database
+from app.core.errors import NotAllowed, from_database
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _CHECK_NOW = text("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -45,7 +45,8 @@ def check_now(session: Session) -> None:
 def transaction() -> Iterator[Session]:
     """Commit on success, roll back on any exception, refuse nesting.
 
-    Deferred constraints are checked inside, and what the database refuses becomes a DomainError.
+    Deferred constraints are checked inside, and what the database refuses becomes a DomainError; bad luck
+    becomes TryAgain first, where the request may be run again (`app.core.again`).
     """
     session = db.session()
     if session.info.get("edge"):
@@ -58,15 +59,20 @@ def transaction() -> Iterator[Session]:
     try:
         yield session
         check_now(session)
+        crash_point("transaction.checked")
+        again.no_more()
         session.commit()
+        crash_point("transaction.committed")
     except DBAPIError as error:
-        session.rollback()
+        scope.roll_back()
+        if again.is_worth_it(error):
+            raise again.TryAgain from error
         refusal = from_database(error)
         if refusal is None:
             raise
         raise refusal from error
     except BaseException:
-        session.rollback()
+        scope.roll_back()
         raise
     finally:
         session.info["edge"] = False
@@ -75,12 +81,3 @@ def transaction() -> Iterator[Session]:
             work()
         except Exception:
             log.exception("work after a commit failed")
-
-
-def insist(work: Callable[[], T]) -> T:
-    """At the edge: `work`, which has a `transaction()` of its own, once more where it waited in vain for what
-    others had locked. For what many want at once: the second time it is mostly plain who has it."""
-    try:
-        return work()
-    except Contended:
-        return work()

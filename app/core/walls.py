@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table, TextClause, event, text
@@ -29,12 +30,14 @@ def filter_statements(state: ORMExecuteState) -> None:
         state.session.info["wrote"] = True
     scope = state.session.info["scope"]
     if isinstance(scope, TenantScope) and state.is_orm_statement:
-        tenant_id = scope.tenant_id
-        state.statement = state.statement.options(
-            with_loader_criteria(TenantMarked, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
-        )
+        state.statement = state.statement.options(_of_tenant(scope.tenant_id))
     elif scope is None and not _marked_tables().isdisjoint(_tables_in(state.statement)):
         raise ScopeError("a tenant's table was queried without a scope")
+
+
+@lru_cache(maxsize=4096)
+def _of_tenant(tenant_id: int) -> Any:
+    return with_loader_criteria(TenantMarked, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
 
 
 def _is_written_text(statement: Any) -> bool:

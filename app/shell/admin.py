@@ -261,6 +261,13 @@ PAGES = (
         rank=70,
     ),
     AdminPage(
+        Resource("provider", _l("Services outside"), (READ,), frozenset({PLATFORM})),
+        "/admin/providers/",
+        "server",
+        HEALTH,
+        rank=25,
+    ),
+    AdminPage(
         Resource("clock", _l("Business clock"), (READ, ACT), frozenset({PLATFORM})),
         "/admin/clock/",
         "clock",

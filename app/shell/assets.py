@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from flask import Flask, Response, request, send_from_directory
+from markupsafe import Markup
 from werkzeug.security import safe_join
 
 SOURCES = "app/frontend"
@@ -27,6 +28,19 @@ INSTALLED_MARK = "node_modules/.installed-lock"
 
 # What build.mjs leaves beside a file, the smallest first.
 COMPRESSED = (("br", ".br"), ("gzip", ".gz"))
+# Icons that point somewhere, and so the other way where people read from the right.
+DIRECTED = frozenset(
+    {
+        "arrow-left",
+        "chevron-left",
+        "chevron-right",
+        "external-link",
+        "list",
+        "login-2",
+        "logout",
+        "send",
+    }
+)
 
 
 class AssetsError(Exception):
@@ -51,6 +65,7 @@ class Assets:
     def __init__(self, dist: Path, base_url: str = "/static/dist/") -> None:
         self._manifest = dist / MANIFEST
         self._base_url = base_url
+        self._drawn: dict[tuple[str | None, str], Markup] = {}
 
     @cached_property
     def _entries(self) -> dict[str, Any]:
@@ -59,6 +74,11 @@ class Assets:
         except (OSError, ValueError) as error:
             raise AssetsError("The front-end assets are not built: run `python run.py assets`.") from error
         return entries
+
+    @property
+    def build(self) -> str:
+        """Which version of templates and sources this is."""
+        return str(self._entries["source"])
 
     @cached_property
     def _icons(self) -> frozenset[str]:
@@ -76,6 +96,21 @@ class Assets:
     def has_icon(self, name: str) -> bool:
         """Whether the sprite has a drawing of that name."""
         return name in self._icons
+
+    def icon(self, name: str | None, css_class: str = "", label: str | None = None) -> Markup:
+        """The markup of an icon, decorative unless it has a label; a dot where there is no such drawing."""
+        key = (name, css_class)
+        if label is None and key in self._drawn:
+            return self._drawn[key]
+        known = name if name in self._icons else "point"
+        classes = " ".join(filter(None, ("icon", css_class, "icon-directed" if known in DIRECTED else "")))
+        role = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+        drawn = Markup('<svg class="{}" {}><use href="{}#{}"></use></svg>').format(
+            classes, role, self.url("icons.svg"), known
+        )
+        if label is None and known == name:
+            self._drawn[key] = drawn
+        return drawn
 
 
 def serve_compressed(app: Flask) -> None:
@@ -175,7 +210,7 @@ def _wheel() -> Path:
 def _major_version(node: str) -> int:
     try:
         command = [node, "--version"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - a list of our own
         return int(answer.stdout.strip().removeprefix("v").split(".")[0])
     except (OSError, ValueError, subprocess.SubprocessError):
         return 0
@@ -183,7 +218,7 @@ def _major_version(node: str) -> int:
 
 def _run(command: list[str], root: Path, doing: str) -> str:
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - a list of our own
     except OSError as error:
         raise AssetsError(f"Front-end assets: {doing} could not start: {error}") from error
     if done.returncode != 0:

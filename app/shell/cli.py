@@ -80,6 +80,19 @@ def serve() -> None:
 
 
 @cli.command()
+def sockets() -> None:
+    """Hold the web sockets on SOCKETS_PORT, with WEB_SOCKETS=apart."""
+    from gevent import monkey
+
+    monkey.patch_all()  # before anything is imported that would keep what it replaces
+
+    from app.shell.socket_server import hold_sockets
+
+    with _settings() as settings:
+        hold_sockets(settings)
+
+
+@cli.command()
 def dispatcher() -> None:
     """Deliver the outbox."""
     from app.core import dispatcher as loop
@@ -202,6 +215,22 @@ def check() -> None:
 
     with _app() as app:
         sys.exit(checks.run(app))
+
+
+@cli.command()
+@click.option("--seed", default=1, help="Which history: the same seed gives the same one.")
+@click.option("--days", default=30, type=click.IntRange(1, 366))
+@click.option("--deeds", default=22, type=click.IntRange(0, 500), help="How much people do a day.")
+@click.option("--here", is_flag=True, help="On DATABASE_URL, which must be empty, not on one of its own.")
+@click.option("--verbose", is_flag=True, help="Tell everything that happens.")
+def simulate(seed: int, days: int, deeds: int, here: bool, verbose: bool) -> None:
+    """Live days of a market in which everything fails, and check its books after each."""
+    from app.shell.simulation import telling
+
+    try:
+        sys.exit(telling.run(seed, days, deeds=deeds, here=here, verbose=verbose))
+    except telling.NoPlace as trouble:
+        raise click.ClickException(str(trouble)) from None
 
 
 @cli.command()

@@ -353,7 +353,7 @@ def _apply_roles(servers: Servers, database: str) -> None:
 def _psql(servers: Servers, database: str, *arguments: str) -> None:
     command = [str(postgres_program("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]
     command += ["-h", str(servers.socket_dir), "-p", str(PORT), "-d", database, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)  # noqa: S603 - a list of our own
     if done.returncode != 0:
         raise EmbeddedServerError(f"PostgreSQL: {done.stderr.strip().splitlines()[-1]}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.core import scope
+from app.core import metrics, scope
 from app.core.errors import DomainError, SignInNeeded, TooMany, Unavailable, from_database
 from app.core.web import uploads
 from app.core.web.pages import ActionLink, ErrorPage
@@ -37,6 +38,7 @@ _TITLES = {
     429: _l("A little slower, please"),
     500: _l("Something went wrong on our side"),
     503: _l("Not available right now"),
+    507: _l("No room for it right now"),
 }
 _TEXTS = {
     400: _l("Please check the address, or start again from the first page."),
@@ -46,7 +48,9 @@ _TEXTS = {
     500: _l(
         "We have been told. Nothing was saved by half. If you write to us, please give the number below."
     ),
+    507: _l("There is no room for this file right now. Nothing was saved. Please try again later."),
 }
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def init_app(app: Flask) -> None:
@@ -56,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OperationalError, database_away)
     app.register_error_handler(PoolTimeout, database_away)
     app.register_error_handler(DBAPIError, database_refused)
+    app.register_error_handler(OSError, machine_trouble)
     app.register_error_handler(Exception, fault)
 
 
@@ -76,6 +81,7 @@ def refused(error: DomainError) -> Any:
 def token_expired(_error: CSRFError) -> Any:
     """A form without a token, or with one that expired, where the form can't be shown again."""
     _know_viewer()
+    g.refused = "csrf"
     back = request.referrer
     if back and back.startswith(request.host_url) and not wants_json():
         page = ErrorPage(
@@ -109,13 +115,16 @@ def http_error(error: HTTPException) -> Any:
     return answer(status, "http", str(_TEXTS.get(status, _TITLES.get(status, _TEXTS[400]))), headers=headers)
 
 
-def database_away(error: OperationalError | PoolTimeout) -> Any:
+def database_away(error: DBAPIError | PoolTimeout) -> Any:
     log.error("the database is away", exc_info=error)
+    metrics.DATABASE_AWAY.labels("pool" if isinstance(error, PoolTimeout) else "away").inc()
     _as_visitor()
     return answer(503, "unavailable", str(Unavailable.message), headers={"Retry-After": "5"})
 
 
 def database_refused(error: DBAPIError) -> Any:
+    if error.connection_invalidated:
+        return database_away(error)
     refusal = from_database(error)
     if refusal is None:
         return fault(error)
@@ -123,21 +132,24 @@ def database_refused(error: DBAPIError) -> Any:
     return refused(refusal)
 
 
+def machine_trouble(error: OSError) -> Any:
+    """What is uploaded waits in a file of the machine's while it is read; its disk may be full as well."""
+    if error.errno not in _DISK_FULL:
+        return fault(error)
+    _as_visitor()
+    log.error("the disk is full", exc_info=error)
+    return answer(507, "disk_full", str(_TEXTS[507]), headers={"Retry-After": "60"})
+
+
 def _know_viewer() -> None:
     """Words and pages ask who looks, for the language. Where the database can't say, an error's own page
     must not fail over it: then it is a visitor's."""
     try:
-        _roll_back()
+        scope.roll_back()
         viewer()
     except SQLAlchemyError:
         log.warning("an error's page does without its viewer", exc_info=True)
         _as_visitor()
-
-
-def _roll_back() -> None:
-    session = scope.open_session()
-    if session is not None:
-        session.rollback()
 
 
 def _as_visitor() -> None:
@@ -160,7 +172,8 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> Any:
     """Roll back what is open and say it in the form that was asked for."""
-    _roll_back()
+    scope.roll_back()
+    g.refused = code
     title = str(_TITLES.get(status, _TITLES[400 if status < 500 else 500]))
     if wants_json() or "site" not in g:
         body = {"type": f"urn:wemaster:{code}", "title": title, "status": status, "detail": text}

@@ -8,15 +8,16 @@ import time
 from pathlib import Path
 
 from flask import Flask, Response, g, request
-from redis import Redis
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from app.core import audit, business_clock, outside, scope, walls
+from app.core import audit, business_clock, outside, quick_redis, scope, walls
 from app.core import log as logs
+from app.core.again import PatientFlask
 from app.core.db import db
-from app.core.web import csrf, headers, openapi, uploads
+from app.core.page_cache import PageCache
+from app.core.web import cookies, csrf, headers, openapi, uploads
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.booking import api as booking_api
@@ -46,10 +47,13 @@ from app.shell import (
     hosts,
     identity,
     lists,
+    metrics,
     models,
     pages,
+    providers_page,
     schedule,
     search,
+    shown,
     sockets,
     style_page,
     suspension,
@@ -82,8 +86,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     """A complete application. Connects to nothing until the first request."""
     settings = settings or load_settings()
     logs.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
-    app = Flask("app", root_path=str(ROOT / "app"), template_folder="templates", static_folder="static")
+    app = PatientFlask("app", root_path=str(ROOT / "app"))
     app.config.update(_config(settings))
+    app.session_interface = cookies.SignedSessions()
     app.extensions["settings"] = settings
     app.url_map.converters["id"] = IdConverter
     sockets.init_app(app, settings)
@@ -120,7 +125,7 @@ def _config(settings: Settings) -> dict[str, object]:
                 " -c idle_in_transaction_session_timeout=60s",
             },
         },
-        "SESSION_COOKIE_NAME": "__Host-wm" if https else "wm",
+        "SESSION_COOKIE_NAME": cookies.bound("wm", secure=https),
         "SESSION_COOKIE_SECURE": https,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -142,11 +147,11 @@ def _config(settings: Settings) -> dict[str, object]:
 
 
 def _outside(app: Flask, settings: Settings) -> None:
-    app.extensions["redis"] = Redis.from_url(
-        settings.REDIS_URL or "redis://127.0.0.1:6379/0",
-        socket_timeout=2,
-        socket_connect_timeout=1,
-        health_check_interval=30,
+    app.extensions["redis"] = quick_redis.connect(settings.REDIS_URL)
+    app.extensions["page_cache"] = PageCache(
+        app.extensions["redis"],
+        megabytes=settings.PAGE_CACHE_MB,
+        build=lambda: str(app.extensions["assets"].build),
     )
     outside.forbid_inside(scope.in_transaction)
     outside.share_state(app.extensions["redis"])
@@ -160,6 +165,7 @@ def _outside(app: Flask, settings: Settings) -> None:
 def _data(app: Flask) -> None:
     assert models.metadata is not None
     assert walls.filter_statements is not None
+    assert shown.SHOWN
     registry = admin.make_registry()
     app.extensions["admin"] = registry
     app.extensions["rights"] = admin.make_catalogue(registry)
@@ -186,6 +192,7 @@ def _requests(app: Flask, settings: Settings) -> None:
         audit.reset_actor()
         clear_contextvars()
 
+    metrics.init_app(app)
     uploads.init_app(app)
     hosts.init_app(app, settings)
     identity.init_app(app)
@@ -208,6 +215,7 @@ def _requests(app: Flask, settings: Settings) -> None:
                     "status": response.status_code,
                     "ms": round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
                     "tenant_id": site.tenant_id if site else None,
+                    **({"refused": g.refused} if "refused" in g else {}),
                 },
             )
         return response
@@ -223,10 +231,12 @@ def _surfaces(app: Flask) -> None:
     assets.serve_compressed(app)
     for blueprint in (
         pages.health,
+        metrics.bp,
         pages.preferences,
         home.bp,
         search.bp,
         clock_page.bp,
+        providers_page.bp,
         tour.bp,
         style_page.bp,
         lists.bp,

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, literal, select, union_all
 from app.core.db import db
 from app.core.rights import READ
 from app.core.viewer import Viewer
+from app.core.web import cookies
 from app.core.web.categories import RECORDS
 from app.core.web.entry import AdminEntry, Category, registry
 from app.core.web.viewing import viewer
@@ -98,7 +99,7 @@ def _count(entry: AdminEntry) -> Any:
 
 
 def _turned() -> frozenset[str]:
-    return frozenset(request.cookies.get(COOKIE, "")[:400].split("."))
+    return frozenset(request.cookies.get(cookies.bound(COOKIE), "")[:400].split("."))
 
 
 class _Groups:

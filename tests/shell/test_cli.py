@@ -12,7 +12,7 @@ import pytest
 from tests.support.databases import ROOT, Database
 
 COMMANDS = {
-    "serve", "dispatcher", "worker", "scheduler", "demo", "migrate", "seed", "assets", "check", "routes",
+    "serve", "sockets", "dispatcher", "worker", "scheduler", "demo", "migrate", "seed", "assets", "check", "routes",
     "schema", "translations", "operator", "simulator",
 }  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_help_lists_every_command_without_importing_the_application() -> None:
     assert not modules & {"flask", "sqlalchemy", "alembic", "redis", "flask_appbuilder"}
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "sockets", "demo", "migrate"])
 def test_a_wrong_setting_is_one_line_that_names_it(command: str) -> None:
     done = run(command, PORT="99999")
     assert done.returncode == 2

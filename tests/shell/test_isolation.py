@@ -122,7 +122,7 @@ class Stage:
             with browser.client.session_transaction(base_url=browser.base) as session:
                 session[SESSION_KEY] = cookie
         nonce = self.walk.secrets["nonce"]
-        browser.client.set_cookie("wm-handover", nonce, domain="anna.localhost", path="/handover/")
+        browser.client.set_cookie("wm-handover", nonce, domain="anna.localhost")
         page = "/account/" if browser.get("/account/").status_code == 200 else "/login/"
         return Identity(
             name,

@@ -48,8 +48,8 @@ def test_the_operator_signs_in_and_the_trail_says_who_made_them(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"password": "short"}, "longer password"),
-        ({"password": "password1234"}, "longer password"),
+        ({"password": "short"}, "another password"),
+        ({"password": "password1234"}, "another password"),
         ({"email": "nobody"}, "not an e-mail address"),
         ({"name": "  "}, "your name"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 from flask_appbuilder.models.filters import BaseFilterConverter, Filters
 from flask_appbuilder.models.sqla.filters import FilterContains, FilterEqual, get_field_setup_query
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from sqlalchemy import and_, inspect, or_
+from sqlalchemy import and_, func, inspect, or_
 from sqlalchemy.orm import Query, aliased, joinedload
 
 from app.core.db import db
@@ -106,7 +106,8 @@ class AdminData(SQLAInterface):
     ) -> tuple[int, list[Any]]:
         """(count of all, the rows of one page); `page` counts from 1, `order` is (column, asc or desc)."""
         query = self.base(filters, text)
-        count = query.order_by(None).count()
+        # Whatever is joined, is joined to one row at most: the rows need no query around them to be counted.
+        count = query.order_by(None).with_entities(func.count(self.obj.id)).scalar()
         return count, self.ordered(query, order).offset((page - 1) * size).limit(size).all()
 
     def ordered(self, query: Query[Any], order: tuple[str, str]) -> Query[Any]:

@@ -7,7 +7,7 @@ It reads the same list arguments, validates through the same form and calls the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -35,6 +35,7 @@ from app.core.web.list_args import ListArgs
 from app.core.web.site import site
 
 MAX_BODY = 1024 * 1024
+AS_IT_IS = frozenset({str, int, bool, float, type(None)})
 NUMERIC = (IntegerField, FloatField, DecimalField, RelatedField)
 
 
@@ -72,8 +73,9 @@ class ApiView(Guarded, BaseApi):
         count, rows = self.datamodel.fetch(
             filters, text=args.query, order=args.order, page=args.page, size=args.size
         )
-        body = {"count": count, "page": args.page, "size": args.size, "result": [self._json(r) for r in rows]}
-        return jsonify(body)
+        columns = api_columns(self.entry)
+        result = [_members(row, columns) for row in rows]
+        return jsonify({"count": count, "page": args.page, "size": args.size, "result": result})
 
     @expose("/<id:pk>", methods=["GET"])
     def get(self, pk: int) -> Response:
@@ -197,7 +199,15 @@ class ApiView(Guarded, BaseApi):
         return answer
 
     def _json(self, row: Any) -> dict[str, Any]:
-        return {"id": row.id, **{name: _plain(value_of(row, name)) for name in api_columns(self.entry)}}
+        return _members(row, api_columns(self.entry))
+
+
+def _members(row: Any, columns: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": row.id}
+    for name in columns:
+        value = getattr(row, name) if "." not in name else value_of(row, name)
+        found[name] = value if type(value) in AS_IT_IS else _plain(value)
+    return found
 
 
 def api_columns(entry: AdminEntry) -> tuple[str, ...]:

@@ -198,9 +198,9 @@ def test_a_day_off_and_what_is_not_sold(school: School) -> None:
     assert ask(school, NOW + 4000 * DAY) == Reason("horizon")
 
 
-def test_it_takes_four_statements(school: School) -> None:
+def test_it_takes_two_statements(school: School) -> None:
     school.book(MONDAY)
     with tenant_scope(school.tenant_id):
         pair = (school.offering, school.variant)
-        with assert_statements(db.engine, 4):
+        with assert_statements(db.engine, 2):
             queries.explained(school.tutor_id, MONDAY, HOUR, sold=pair)

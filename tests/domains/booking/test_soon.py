@@ -74,10 +74,10 @@ def test_tables_are_those_of_one_tutor(shop: World) -> None:
             assert one.slots(HOUR, NOW, until)
 
 
-def test_it_costs_four_statements(shop: World) -> None:
+def test_it_costs_two_statements(shop: World) -> None:
     people = shop.anna.people
     with clock.frozen(NOW), shop.app.app_context(), tenant_scope(shop.anna.id):
-        with assert_statements(db.engine, 4):
+        with assert_statements(db.engine, 2):
             soonest([people["tutor"], people["student"]], each=3)
         with assert_statements(db.engine, 1):
             soonest([people["student"]], each=3)

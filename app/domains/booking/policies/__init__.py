@@ -3,6 +3,7 @@
 from app.domains.booking.policies.availability import (
     Interval,
     Slot,
+    Terms,
     expand_availability,
     first_free,
     free_slots,
@@ -45,6 +46,7 @@ __all__ = [
     "Reason",
     "Refundable",
     "Slot",
+    "Terms",
     "Taken",
     "counts_from",
     "expand_availability",

@@ -11,9 +11,8 @@ import datetime as dt
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from app.domains.booking.errors import SkippedTime
@@ -50,8 +49,7 @@ class Terms(Protocol):
     step_minutes: int
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """Half open: `starts_at` belongs to it, `ends_at` does not. Both aware UTC."""
 
     starts_at: dt.datetime
@@ -185,14 +183,15 @@ def free_slots(
     since = max(since, now + terms.notice_minutes * _MINUTE)
     until = min(until, horizon_end(terms, now))
     step, whole, taken = terms.step_minutes * _MINUTE, _Calendar(open_time), _Calendar(busy)
+    before, after = terms.buffer_before_minutes * _MINUTE, terms.buffer_after_minutes * _MINUTE
     found: set[Slot] = set()
     for interval in open_time:
         skipped = max(dt.timedelta(), since - interval.starts_at)
-        starts_at = interval.starts_at + -(-skipped // step) * step
-        while starts_at < min(interval.ends_at, until):
-            slot = Slot(starts_at, starts_at + duration)
-            if whole.covers(slot) and not taken.touches(with_buffers(slot.starts_at, slot.ends_at, terms)):
-                found.add(slot)
+        starts_at, last = interval.starts_at + -(-skipped // step) * step, min(interval.ends_at, until)
+        while starts_at < last:
+            ends_at = starts_at + duration
+            if whole.covers(starts_at, ends_at) and not taken.touches(starts_at - before, ends_at + after):
+                found.add(Slot(starts_at, ends_at))
             starts_at += step
     return sorted(found)
 
@@ -219,7 +218,7 @@ def why_not(
         return "notice"
     if starts_at >= horizon_end(terms, now):
         return "horizon"
-    if not _Calendar(open_time).covers(Interval(starts_at, starts_at + duration)):
+    if not _Calendar(open_time).covers(starts_at, starts_at + duration):
         return "outside_hours"
     step = terms.step_minutes * _MINUTE
     begun = (i.starts_at for i in open_time if i.starts_at <= starts_at < i.ends_at)
@@ -229,23 +228,25 @@ def why_not(
 def first_free(slots: Sequence[Slot], busy: Iterable[Interval], count: int) -> list[Slot]:
     """The first of these times that are free in somebody else's calendar too."""
     taken = _Calendar(busy)
-    return [slot for slot in slots if not taken.touches(slot)][:count]
+    return [slot for slot in slots if not taken.touches(*slot)][:count]
 
 
 class _Calendar:
     """Stretches of time that can be asked about quickly."""
 
     def __init__(self, intervals: Iterable[Interval]) -> None:
-        self._intervals = merged(intervals)
-        self._starts = [interval.starts_at for interval in self._intervals]
+        stretches = merged(intervals)
+        self._starts = [stretch.starts_at for stretch in stretches]
+        self._ends = [stretch.ends_at for stretch in stretches]
 
-    def covers(self, wanted: Interval) -> bool:
+    def covers(self, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
         """Whether all of it lies in one stretch."""
-        place = bisect_right(self._starts, wanted.starts_at) - 1
-        return place >= 0 and wanted.ends_at <= self._intervals[place].ends_at
+        place = bisect_right(self._starts, starts_at) - 1
+        return place >= 0 and ends_at <= self._ends[place]
 
-    def touches(self, wanted: Interval) -> bool:
-        """Whether any of it is in some stretch."""
-        place = bisect_right(self._starts, wanted.starts_at)
-        around = self._intervals[max(0, place - 1) : place + 1]
-        return any(interval.overlaps(wanted) for interval in around)
+    def touches(self, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
+        """Whether any of it is in some stretch: the one that begins last before it, or the next."""
+        place = bisect_right(self._starts, starts_at)
+        if place and starts_at < self._ends[place - 1] and self._starts[place - 1] < ends_at:
+            return True
+        return place < len(self._starts) and self._starts[place] < ends_at

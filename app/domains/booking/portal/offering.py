@@ -14,22 +14,25 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from app.core import throttle
+from app.core.again import insist
 from app.core.db import db
 from app.core.errors import DomainError, NotFound
 from app.core.ids import row_id
+from app.core.page_cache import FREE_TIMES
 from app.core.throttle import Limit
-from app.core.transaction import insist, transaction
+from app.core.transaction import transaction
+from app.core.web import kept_pages
 from app.core.web.csrf import keeps_text
 from app.core.web.meta import Meta
 from app.core.web.pages import ActionLink
 from app.core.web.viewing import on_tenant, viewer
-from app.core.web.visitor import actor, actors
+from app.core.web.visitor import ZONE, actor, actors
 from app.domains.booking import queries, service
 from app.domains.booking.errors import NoSeatLeft, NotOffered, SlotTaken, TooManyHolds
 from app.domains.booking.forms import HoldForm
 from app.domains.booking.models import Seat
 from app.domains.booking.portal import times
-from app.domains.booking.portal.picker import Picker, Time, Zone, alternatives, picker, zone_of
+from app.domains.booking.portal.picker import CHOOSE, Picker, Time, Zone, alternatives, picker, zone_of
 from app.domains.booking.portal.selling import Said, meta_of, said_of, what_you_get
 from app.domains.booking.portal.words import duration_words, policy_sentences, price_words
 from app.domains.booking.queries import Session, pages
@@ -124,7 +127,11 @@ def show(slug: str) -> Any:
     """The offering and its free times; `variant`, `from`, `day` and `zone` are the visitor's choices."""
     on_tenant()
     times.note_chosen_zone()
-    return _page(slug, variant_id=row_id(request.args.get("variant", "")))
+    return kept_pages.kept(
+        lambda: _page(slug, variant_id=row_id(request.args.get("variant", ""))),
+        kind=FREE_TIMES,
+        args=("variant", "from", "day", ZONE, CHOOSE),
+    )
 
 
 @bp.get("/o/<slug>/hold")

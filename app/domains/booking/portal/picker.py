@@ -160,7 +160,7 @@ def picker(
         period=times.days_words(window.days[0], window.days[-1]),
         days=[_strip_day(day, by_day, chosen, window, link) for day in window.days],
         heading=times.day_words(chosen, today=window.today),
-        groups=_groups(shown, window.zone),
+        groups=_groups(shown, window, chosen),
         earlier_url=_earlier(window, link),
         later_url=_later(window, link),
         why_nothing="" if shown else _why_nothing(window, chosen, bool(slots), next_day, tutor_id, tutor),
@@ -190,12 +190,12 @@ def _strip_day(
     window: Window,
     link: Callable[..., str],
 ) -> Day:
-    count = len(by_day.get(day, ()))
+    count, block = len(by_day.get(day, ())), times.block_of_day(day)
     words = ngettext("%(num)s time", "%(num)s times", count) if count else _("no times")
     return Day(
-        number=times.block_of_day(day).number,
-        weekday=times.weekday_words(day),
-        month=times.block_of_day(day).month if day.day == 1 or day == window.first else "",
+        number=block.number,
+        weekday=block.weekday,
+        month=block.month if day.day == 1 or day == window.first else "",
         count=format_decimal(count) if count else "",
         label=_("%(day)s: %(times)s", day=times.day_words(day, today=window.today), times=words),
         url=_link_to(day, window, link) if count else None,
@@ -225,9 +225,10 @@ def _later(window: Window, link: Callable[..., str]) -> str | None:
 
 def _clock_change(window: Window) -> str:
     """Said where summer time begins or ends within the strip: times look an hour off from then on."""
+    here = ZoneInfo(window.zone)
     for day, after in pairwise([*window.days, window.first + DAYS * _DAY]):
         starts, ends = (policies.instant_of(each, 0, window.zone) for each in (day, after))
-        if times.offset_words(starts, window.zone) != times.offset_words(ends, window.zone):
+        if starts.astimezone(here).utcoffset() != ends.astimezone(here).utcoffset():
             return _(
                 "The clocks change on %(day)s: from %(before)s to %(after)s.",
                 day=times.day_words(day, today=window.today),
@@ -240,18 +241,20 @@ def _clock_change(window: Window) -> str:
 # -- The times of a day ------------------------------------------------------------------------------------
 
 
-def _groups(slots: Sequence[Slot], zone: str) -> list[tuple[str, list[Time]]]:
-    """Morning, afternoon and evening, those of them in which there is something."""
-    here = ZoneInfo(zone)
+def _groups(slots: Sequence[Slot], window: Window, day: dt.date) -> list[tuple[str, list[Time]]]:
+    """Morning, afternoon and evening of a day, those of them in which there is something."""
+    zone, here = window.zone, ZoneInfo(window.zone)
+    day_words = times.day_words(day, today=window.today)
     labels = Counter(times.time_words(slot.starts_at, zone) for slot in slots)
     found: dict[str, list[Time]] = defaultdict(list)
     for slot in slots:
         local = slot.starts_at.astimezone(here)
-        label = times.time_words(slot.starts_at, zone)
+        time = label = times.time_words(slot.starts_at, zone)
         if labels[label] > 1:  # the hour that comes twice when summer time ends
             label = f"{label} {times.offset_words(slot.starts_at, zone)}"
         part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
-        found[part].append(Time(slot.starts_at.isoformat(), label, times.moment_words(slot.starts_at, zone)))
+        full_label = _("%(day)s, %(time)s", day=day_words, time=time)
+        found[part].append(Time(slot.starts_at.isoformat(), label, full_label))
     headings = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
     return [(headings[part], found[part]) for part in headings if part in found]
 

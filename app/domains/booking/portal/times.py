@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -72,12 +72,24 @@ def same_clock(one: str, other: str, at: dt.datetime) -> bool:
 
 def time_words(at: dt.datetime, zone: str) -> str:
     """“14:30”"""
-    return format_time(at, "short", tzinfo=ZoneInfo(zone), locale=_locale())
+    local = at.astimezone(ZoneInfo(zone))
+    return _wall(local.hour, local.minute, _locale())
 
 
 def wall_words(minutes: int) -> str:
     """Minutes since midnight as the reader's language writes a time; the day's end is its midnight."""
-    return format_time(dt.time(minutes // 60 % 24, minutes % 60), "short", locale=_locale())
+    return _wall(minutes // 60 % 24, minutes % 60, _locale())
+
+
+@lru_cache(maxsize=8192)
+def _wall(hour: int, minute: int, locale: Locale) -> str:
+    return format_time(dt.time(hour, minute), "short", locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def _day(day: dt.date, pattern: str, locale: Locale) -> str:
+    """Kept: pages have dozens of days and times, always the same ones, and Babel takes its time."""
+    return format_date(day, pattern, locale=locale)
 
 
 def offset_words(at: dt.datetime, zone: str) -> str:
@@ -89,8 +101,8 @@ def day_words(day: dt.date, *, today: dt.date | None = None) -> str:
     """“Thursday, November 27”; with its year where it is another one than today's."""
     locale = _locale()
     if today is not None and day.year != today.year:
-        return format_date(day, "full", locale=locale)
-    return format_date(day, _day_pattern(locale), locale=locale)
+        return _day(day, "full", locale)
+    return _day(day, _day_pattern(locale), locale)
 
 
 @cache
@@ -103,12 +115,13 @@ def _day_pattern(locale: Locale) -> str:
 
 def short_day_words(day: dt.date) -> str:
     """“Thu, Nov 27”"""
+    return _short_day(day, _locale())
+
+
+@lru_cache(maxsize=8192)
+def _short_day(day: dt.date, locale: Locale) -> str:
     midday = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
-    return format_skeleton("MMMEd", midday, tzinfo=dt.UTC, locale=_locale())
-
-
-def weekday_words(day: dt.date) -> str:
-    return format_date(day, "EEE", locale=_locale())
+    return format_skeleton("MMMEd", midday, tzinfo=dt.UTC, locale=locale)
 
 
 def days_words(first: dt.date, last: dt.date) -> str:
@@ -121,8 +134,8 @@ def date_block(at: dt.datetime, zone: str) -> DateBlock:
 
 
 def block_of_day(day: dt.date) -> DateBlock:
-    month = format_date(day, "LLL", locale=_locale())
-    return DateBlock(weekday_words(day), format_date(day, "d", locale=_locale()), month)
+    locale = _locale()
+    return DateBlock(_day(day, "EEE", locale), _day(day, "d", locale), _day(day, "LLL", locale))
 
 
 def wall_iso(at: dt.datetime, zone: str) -> str:

@@ -25,7 +25,7 @@ from app.domains.booking.queries.lessons import (
     sessions_of_tutor,
 )
 from app.domains.booking.queries.locks import (
-    expired_lessons,
+    in_the_way,
     lesson_for_update,
     lessons_for_update,
     lines_of_lesson,
@@ -37,8 +37,8 @@ from app.domains.booking.queries.locks import (
     seats_for_update,
     students_of,
 )
+from app.domains.booking.queries.tables import Timetable, terms_of, timetable
 from app.domains.booking.queries.timetable import (
-    Timetable,
     alternatives,
     busy_people,
     has_left,
@@ -48,8 +48,6 @@ from app.domains.booking.queries.timetable import (
     schedule_for_update,
     schedule_of,
     slots,
-    terms_of,
-    timetable,
     why_not_offered,
     why_not_sold,
 )
@@ -61,7 +59,7 @@ __all__ = [
     "available_sessions",
     "busy_people",
     "expired_holds",
-    "expired_lessons",
+    "in_the_way",
     "explained",
     "has_left",
     "has_tried",

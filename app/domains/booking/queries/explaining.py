@@ -13,7 +13,8 @@ from app.core.db import db
 from app.domains.booking import policies
 from app.domains.booking.models import TUTOR, Lesson, Occupation
 from app.domains.booking.policies import Interval, Reason, Taken
-from app.domains.booking.queries.timetable import PEOPLE, in_force, timetable, why_not_sold
+from app.domains.booking.queries.tables import PEOPLE, timetable
+from app.domains.booking.queries.timetable import in_force, why_not_sold
 from app.domains.catalog.models import Offering, Variant
 
 _DAY = dt.timedelta(days=1)
@@ -28,7 +29,7 @@ def explained(
 ) -> Reason | None:
     """The first rule that keeps a lesson from beginning then; None where it is offered. With what is sold
     also not_published and by_date; suspended where nothing can be booked at all, no_schedule without hours.
-    Four statements."""
+    Two statements."""
     why = why_not_sold(*sold) if sold is not None else None
     why = why or policies.why_out_of_sight(starts_at, clock.now())
     if why is not None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import joinedload
 
-from app.core import clock, scope
+from app.core import clock, plain, scope
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.booking.models import HELD, TAKING, Lesson, Occupation, Seat
 from app.domains.booking.policies import Interval
-from app.domains.booking.queries.timetable import PEOPLE
+from app.domains.booking.queries.tables import PEOPLE
 from app.domains.catalog.models import Offering
 from app.domains.payments.models import Order, OrderLine
 
@@ -118,22 +118,24 @@ def seats_for_update(lesson_ids: Collection[int], statuses: Collection[str]) -> 
     ).all()
 
 
-def expired_lessons(wanted: Iterable[tuple[int, Interval]]) -> Sequence[int]:
-    """The lessons whose holds ran out and are in the way of these people's stretches."""
-    spans = list(wanted)
-    found: set[int] = set()
-    for person_id, span in spans:
-        found.update(
-            db.session.scalars(
-                select(Occupation.lesson_id).where(
-                    Occupation.resource_kind.in_(PEOPLE),
-                    Occupation.resource_id == person_id,
-                    Occupation.during.overlaps(Range(span.starts_at, span.ends_at)),
-                    Occupation.expires_at <= clock.now(),
-                )
+def in_the_way(wanted: Iterable[tuple[int, Interval]]) -> tuple[Sequence[int], bool]:
+    """(the lessons whose holds ran out in these people's stretches, whether nothing else is there), whatever
+    they do in them. One statement."""
+    taken, theirs = Occupation.__table__.c, []
+    for person_id, span in wanted:
+        theirs.append(
+            and_(
+                taken.resource_id == person_id,
+                taken.during.overlaps(Range(span.starts_at, span.ends_at)),
             )
         )
-    return sorted(found)
+    rows = plain.rows(
+        select(taken.lesson_id, func.coalesce(taken.expires_at <= clock.now(), False)).where(
+            taken.tenant_id == plain.tenant(), taken.resource_kind.in_(PEOPLE), or_(*theirs)
+        )
+    )
+    expired = sorted({lesson_id for lesson_id, has_run_out in rows if has_run_out})
+    return expired, all(has_run_out for _lesson_id, has_run_out in rows)
 
 
 def open_holds(actor: str) -> Sequence[Seat]:

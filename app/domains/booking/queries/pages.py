@@ -27,7 +27,8 @@ from app.domains.booking.models import (
 )
 from app.domains.booking.policies import Interval, Slot
 from app.domains.booking.queries.lessons import Session, available_sessions
-from app.domains.booking.queries.timetable import BY_SLOT, PEOPLE, Timetable, timetable
+from app.domains.booking.queries.tables import PEOPLE, Timetable, timetable
+from app.domains.booking.queries.timetable import BY_SLOT
 from app.domains.catalog.models import (
     ARCHIVED,
     GROUP,

@@ -1,4 +1,4 @@
-"""What is free soonest with several tutors: four statements, however many they are."""
+"""What is free soonest with several tutors: two statements, however many they are."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, or_, select
-from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload, raiseload
 
 from app.core import clock
 from app.core.db import db
-from app.domains.booking import policies
-from app.domains.booking.models import (
-    AvailabilityOverride,
-    AvailabilityRule,
-    AvailabilitySchedule,
-    Occupation,
-)
-from app.domains.booking.policies import Interval, Slot
-from app.domains.booking.queries.timetable import BY_SLOT, PEOPLE, Timetable
+from app.domains.booking.policies import Slot
+from app.domains.booking.queries.tables import Timetable, timetables
+from app.domains.booking.queries.timetable import BY_SLOT
 from app.domains.catalog.models import PUBLISHED, Offering, Variant
 
 _DAY = dt.timedelta(days=1)
@@ -95,70 +87,3 @@ def _sold_by_slot(tutor_ids: Collection[int]) -> list[Offering]:
         .all()
     )
     return [offering for offering in rows if offering.variants]
-
-
-def timetables(tutor_ids: Collection[int], *, since: dt.datetime, until: dt.datetime) -> dict[int, Timetable]:
-    """As `timetable`, of all of these who have hours. Three statements."""
-    schedules: dict[int, AvailabilitySchedule] = {}
-    rules: dict[int, list[AvailabilityRule]] = defaultdict(list)
-    for schedule, rule in db.session.execute(
-        select(AvailabilitySchedule, AvailabilityRule)
-        .outerjoin(
-            AvailabilityRule,
-            and_(
-                AvailabilityRule.schedule_id == AvailabilitySchedule.id,
-                AvailabilityRule.tenant_id == AvailabilitySchedule.tenant_id,
-            ),
-        )
-        .where(AvailabilitySchedule.tutor_id.in_(tutor_ids))
-        .options(raiseload("*"))
-    ):
-        schedules[schedule.tutor_id] = schedule
-        if rule is not None:
-            rules[schedule.id].append(rule)
-    if not schedules:
-        return {}
-    overrides = _overrides([schedule.id for schedule in schedules.values()], since, until)
-    busy = _busy(tutor_ids, since - _DAY, until + 3 * _DAY)
-    tables = {}
-    for tutor_id, schedule in schedules.items():
-        zone = ZoneInfo(schedule.timezone)
-        first, last = (since - _DAY).astimezone(zone).date(), (until + 3 * _DAY).astimezone(zone).date()
-        open_time = policies.expand_availability(
-            rules[schedule.id], overrides[schedule.id], schedule.timezone, first, last
-        )
-        tables[tutor_id] = Timetable(
-            schedule, tuple(open_time), tuple(policies.merged(busy[tutor_id])), is_suspended=False
-        )
-    return tables
-
-
-def _overrides(
-    schedule_ids: Collection[int], since: dt.datetime, until: dt.datetime
-) -> dict[int, list[AvailabilityOverride]]:
-    """With a day to spare on both sides: days are counted in each schedule's zone."""
-    found: dict[int, list[AvailabilityOverride]] = defaultdict(list)
-    for row in db.session.scalars(
-        select(AvailabilityOverride).where(
-            AvailabilityOverride.schedule_id.in_(schedule_ids),
-            AvailabilityOverride.on_date.between((since - 2 * _DAY).date(), (until + 4 * _DAY).date()),
-        )
-    ):
-        found[row.schedule_id].append(row)
-    return found
-
-
-def _busy(person_ids: Collection[int], since: dt.datetime, until: dt.datetime) -> dict[int, list[Interval]]:
-    found: dict[int, list[Interval]] = defaultdict(list)
-    for row in db.session.execute(
-        select(Occupation.resource_id, Occupation.during).where(
-            Occupation.resource_kind.in_(PEOPLE),
-            Occupation.resource_id.in_(person_ids),
-            Occupation.during.overlaps(Range(since, until)),
-            or_(Occupation.expires_at.is_(None), Occupation.expires_at > clock.now()),
-        )
-    ):
-        found[row.resource_id].append(
-            Interval(row.during.lower.astimezone(dt.UTC), row.during.upper.astimezone(dt.UTC))
-        )
-    return found

@@ -1,17 +1,15 @@
-"""What of a tutor's time can be booked: three statements, however long the stretch."""
+"""What of a tutor's time can be booked, and by whom it is taken."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import joinedload, selectinload
 
-from app.core import clock, scope
+from app.core import clock
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import ACTIVE as IN_FORCE
@@ -19,97 +17,18 @@ from app.domains.accounts.models import ENDED, Membership
 from app.domains.accounts.models import TUTOR as TEACHES
 from app.domains.booking import policies
 from app.domains.booking.models import (
-    STUDENT,
-    TUTOR,
     AvailabilityOverride,
     AvailabilityRule,
     AvailabilitySchedule,
     Occupation,
 )
 from app.domains.booking.policies import Interval, Slot
+from app.domains.booking.queries.tables import PEOPLE, timetable
 from app.domains.catalog.models import ONE_TO_ONE, PUBLISHED, TRIAL, Offering, Variant
-from app.domains.tenancy.models import ACTIVE, Tenant
 
 _DAY = dt.timedelta(days=1)
 _BEYOND = 3 * _DAY  # a lesson takes up to a day, and days are counted in the tutor's zone
-PEOPLE = (TUTOR, STUDENT)
 BY_SLOT = frozenset({ONE_TO_ONE, TRIAL})
-
-
-@dataclass(frozen=True)
-class Timetable:
-    """A tutor's terms, working hours and what is taken, around some stretch of time. Of a company that is
-    suspended, and of a tutor who has left, nothing can be booked (`is_suspended`). `dated` are the dates on
-    which the week does not count."""
-
-    schedule: AvailabilitySchedule | None
-    open_time: tuple[Interval, ...]
-    busy: tuple[Interval, ...]
-    is_suspended: bool
-    dated: frozenset[dt.date] = frozenset()
-
-    def slots(self, duration: dt.timedelta, since: dt.datetime, until: dt.datetime) -> list[Slot]:
-        if self.schedule is None or self.is_suspended:
-            return []
-        return policies.free_slots(
-            self.open_time,
-            self.busy,
-            duration=duration,
-            terms=self.schedule,
-            since=since,
-            until=until,
-            now=clock.now(),
-        )
-
-    def why_not(self, starts_at: dt.datetime, duration: dt.timedelta) -> str | None:
-        """Apart from what is taken."""
-        if self.is_suspended:
-            return "suspended"
-        if self.schedule is None:
-            return "past" if starts_at < clock.now() else "outside_hours"
-        return policies.why_not(
-            self.open_time, starts_at=starts_at, duration=duration, terms=self.schedule, now=clock.now()
-        )
-
-    def is_taken(self, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
-        wanted = policies.with_buffers(starts_at, ends_at, self.schedule)
-        return any(interval.overlaps(wanted) for interval in self.busy)
-
-
-def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timetable:
-    """Everything that decides whether a lesson can begin from `since` to `until`."""
-    closed = select(Tenant.status != ACTIVE).where(Tenant.id == scope.tenant_id()).scalar_subquery()
-    suspended = or_(closed, _has_left(tutor_id))
-    found = db.session.execute(
-        select(AvailabilitySchedule, AvailabilityRule, suspended)
-        .outerjoin(
-            AvailabilityRule,
-            and_(
-                AvailabilityRule.schedule_id == AvailabilitySchedule.id,
-                AvailabilityRule.tenant_id == AvailabilitySchedule.tenant_id,
-            ),
-        )
-        .where(AvailabilitySchedule.tutor_id == tutor_id)
-        .order_by(AvailabilityRule.weekday, AvailabilityRule.starts_minute)
-        .execution_options(populate_existing=True)
-    ).all()
-    if not found:
-        return Timetable(None, (), (), is_suspended=False)
-    schedule, _rule, is_suspended = found[0]
-    if until <= since or is_suspended:
-        return Timetable(schedule, (), (), is_suspended=bool(is_suspended))
-    zone = ZoneInfo(schedule.timezone)
-    first, last = (since - _DAY).astimezone(zone).date(), (until + _BEYOND).astimezone(zone).date()
-    overrides = db.session.scalars(
-        select(AvailabilityOverride).where(
-            AvailabilityOverride.schedule_id == schedule.id, AvailabilityOverride.on_date.between(first, last)
-        )
-    ).all()
-    rules = [rule for _schedule, rule, _suspended in found if rule is not None]
-    open_time = policies.expand_availability(rules, overrides, schedule.timezone, first, last)
-    busy = busy_people([tutor_id], since=since - _DAY, until=until + _BEYOND)
-    dated = frozenset(row.on_date for row in overrides)
-    return Timetable(schedule, tuple(open_time), tuple(busy), is_suspended=False, dated=dated)
 
 
 def has_left(tutor_id: int) -> bool:
@@ -234,13 +153,6 @@ def schedule_of(tutor_id: int) -> AvailabilitySchedule | None:
             selectinload(AvailabilitySchedule.overrides),
         )
         .execution_options(populate_existing=True)
-    ).one_or_none()
-
-
-def terms_of(tutor_id: int) -> AvailabilitySchedule | None:
-    """Without rules and overrides."""
-    return db.session.scalars(
-        select(AvailabilitySchedule).where(AvailabilitySchedule.tutor_id == tutor_id)
     ).one_or_none()
 
 

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 
 from app.core import clock
 from app.core.audit import note
+from app.core.crash import crash_point
 from app.core.events import announce
 from app.core.money import Money
 from app.core.states import move_to
@@ -40,6 +41,7 @@ def cancel_seat(seat: Seat, *, by: str, reason: str | None) -> Money:
         raise CannotCancel(why=why)
     due = policies.refund_due(seat, lesson.starts_at, now)
     refunded = _refund(seat, due, by=by, reason=reason or _("Cancelled by the customer"))
+    crash_point("cancel.refunded")
     if due.amount < seat.price:
         # What was not given back is earned as if the lesson had taken place.
         earnings.start_clearing(seat_id=seat.id, ended_at=lesson.ends_at)
@@ -64,6 +66,7 @@ def cancel_lesson(lesson: Lesson, *, by: str, reason: str | None) -> Money:
         refunded = _refund_all(seat, by=by, reason=reason or _("The lesson was cancelled"))
         _cancel(seat, refunded, by=by, reason=reason, by_company=True, lesson=lesson)
         total += refunded
+        crash_point("call_off.refunded")
     _close(lesson, reason)
     return total
 

@@ -45,15 +45,16 @@ def hold_slot(*, offering: Offering, variant: Variant, starts_at: dt.datetime, a
     """Take a tutor's time for ten minutes. The same again by the same actor is the same hold, and one that
     they chose before and that is in the way goes. Raises NotOffered, SlotTaken, TooManyHolds."""
     starts_at, duration = in_utc(starts_at), dt.timedelta(minutes=variant.duration_minutes)
-    mine = queries.open_holds(actor)
-    known = _same_hold(mine, variant, starts_at)
-    if known is not None:
-        return known
     why = queries.why_not_offered(offering, variant, starts_at)
-    if why == "taken" and not mine:
-        raise slot_taken(offering.tutor_id, duration, after=starts_at)  # without making anybody wait
-    if why not in {None, "taken"}:
-        raise NotOffered(why=why)
+    if why is not None:
+        mine = queries.open_holds(actor)
+        known = _same_hold(mine, variant, starts_at)
+        if known is not None:
+            return known
+        if why != "taken":
+            raise NotOffered(why=why)
+        if not mine:
+            raise slot_taken(offering.tutor_id, duration, after=starts_at)  # without making anybody wait
     queries.lock_people([offering.tutor_id], actor=actor)
     mine = queries.open_holds(actor)
     known = _same_hold(mine, variant, starts_at)
@@ -61,9 +62,11 @@ def hold_slot(*, offering: Offering, variant: Variant, starts_at: dt.datetime, a
         return known
     if len(_after_giving_way(mine, offering, starts_at, starts_at + duration)) >= policies.MAX_HOLDS:
         raise TooManyHolds
-    lesson = _new_lesson(offering, variant, starts_at, duration)
+    terms = queries.terms_of(offering.tutor_id)
+    assert terms is not None, "a time that is offered has a schedule"
+    lesson = _new_lesson(offering, variant, starts_at, duration, terms.timezone)
     seat = _new_seat(lesson, offering, variant, actor)
-    if not occupy(lesson, [tutor_claim(lesson)], expires_at=seat.expires_at):
+    if not occupy(lesson, [tutor_claim(lesson, terms)], expires_at=seat.expires_at):
         raise slot_taken(offering.tutor_id, duration, after=starts_at)
     announce(events.SeatHeld(tenant_id=seat.tenant_id, seat_id=seat.id))
     return seat
@@ -202,11 +205,10 @@ def _why_not_open(lesson: Lesson) -> str | None:
 
 
 def _new_lesson(
-    offering: Offering, variant: Variant, starts_at: dt.datetime, duration: dt.timedelta
+    offering: Offering, variant: Variant, starts_at: dt.datetime, duration: dt.timedelta, timezone: str
 ) -> Lesson:
-    terms = queries.terms_of(offering.tutor_id)
-    assert terms is not None, "a time that is offered has a schedule"
-    lesson = Lesson(
+    """Written together with its seat."""
+    return Lesson(
         code=ids.code(LESSON_CODE),
         offering_id=offering.id,
         variant_id=variant.id,
@@ -214,27 +216,26 @@ def _new_lesson(
         status=HELD,
         starts_at=starts_at,
         ends_at=starts_at + duration,
-        timezone=terms.timezone,
+        timezone=timezone,
         capacity=1,
         taken=1,
     )
-    db.session.add(lesson)
-    db.session.flush()  # seat and occupation point at it
-    return lesson
 
 
 def _new_seat(lesson: Lesson, offering: Offering, variant: Variant, actor: str) -> Seat:
     """Price and policy as they stand now: what is changed later changes nothing for this seat."""
     seat = Seat(
         code=ids.code(SEAT_CODE),
-        lesson_id=lesson.id,
+        lesson=lesson,
         actor=actor,
         status=HELD,
         expires_at=clock.now() + policies.HOLD_LIFE,
         price_minor=variant.price_minor,
         currency=variant.currency,
-        policy=catalog.policy_snapshot(offering, catalog_queries.default_policy()),
+        policy=catalog.policy_snapshot(
+            offering, catalog_queries.default_policy() if offering.policy is None else None
+        ),
     )
     db.session.add(seat)
-    db.session.flush()  # its id goes into the event
+    db.session.flush()  # its id goes into the event, the lesson's into the occupation
     return seat

@@ -60,15 +60,14 @@ def lock_seat(seat: Seat, *, people: Iterable[int] = ()) -> tuple[Seat, Lesson]:
 def claims_of(lesson: Lesson, *, student_id: int | None, seat_id: int | None) -> list[Claim]:
     """What a seat needs: its student's time, and the tutor's where the lesson is this seat's alone."""
     span = Interval(lesson.starts_at, lesson.ends_at)
-    wanted = [] if is_group(lesson) else [tutor_claim(lesson)]
+    wanted = [] if is_group(lesson) else [tutor_claim(lesson, queries.terms_of(lesson.tutor_id))]
     if student_id is not None:
         wanted.append(Claim(STUDENT, student_id, span, seat_id))
     return wanted
 
 
-def tutor_claim(lesson: Lesson) -> Claim:
+def tutor_claim(lesson: Lesson, terms: policies.Terms | None) -> Claim:
     """With the buffers that the tutor wants now."""
-    terms = queries.terms_of(lesson.tutor_id)
     return Claim(TUTOR, lesson.tutor_id, policies.with_buffers(lesson.starts_at, lesson.ends_at, terms))
 
 
@@ -78,8 +77,11 @@ def occupy(lesson: Lesson, claims: Sequence[Claim], *, expires_at: dt.datetime |
     wanted = [(claim.person_id, claim.span) for claim in claims]
     if not wanted:
         return True
-    clear_expired(wanted)
-    if not _fits(wanted) or not queries.is_free(wanted):
+    expired, is_free = queries.in_the_way(wanted)
+    if expired:
+        _clear(expired)
+        is_free = queries.is_free(wanted)
+    if not is_free or not _fits(wanted):
         return False
     rows = [
         Occupation(
@@ -108,11 +110,8 @@ def _fits(wanted: Sequence[tuple[int, Interval]]) -> bool:
     return len({person_id for person_id, _span in wanted}) == len(wanted)
 
 
-def clear_expired(wanted: Sequence[tuple[int, Interval]]) -> None:
-    """Lapse the holds that ran out and are in the way, so that nothing goes on saying that they hold."""
-    lesson_ids = queries.expired_lessons(wanted)
-    if not lesson_ids:
-        return
+def _clear(lesson_ids: Sequence[int]) -> None:
+    """Lapse the holds of these lessons that ran out, so that nothing goes on saying that they hold."""
     lessons = {lesson.id: lesson for lesson in queries.lessons_for_update(lesson_ids)}
     for seat in queries.seats_for_update(lesson_ids, [HELD]):
         if is_expired(seat):

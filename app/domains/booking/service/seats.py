@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.core import clock, scope
 from app.core.audit import note
+from app.core.crash import crash_point
 from app.core.db import db
 from app.core.events import announce
 from app.core.money import Money
@@ -47,7 +48,6 @@ from app.domains.booking.service.occupation import (
 )
 from app.domains.catalog.models import TRIAL
 from app.domains.earnings import service as earnings
-from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
 from app.domains.payments.models import OPEN, Order, OrderLine
 from app.domains.tenancy import queries as tenancy
@@ -67,9 +67,9 @@ def begin_checkout(seat: Seat, *, payer: Person, student: Person, actor: str, lo
         check_may_hold(actor)
     if lesson.offering.kind == TRIAL and queries.has_tried(student.id, lesson.tutor_id):
         raise TrialTaken
+    seat.payer_id, seat.actor = payer.id, actor
     if seat.student_id != student.id:
         _seat_student(seat, lesson, student)
-    seat.payer_id, seat.actor = payer.id, actor
     if order is None and seat.line_id is not None:  # placed while we waited for the seat
         order = queries.order_of_seat_for_update(seat.line_id)
     if order is not None and order.status == OPEN and order.expires_at > clock.now():
@@ -80,7 +80,8 @@ def begin_checkout(seat: Seat, *, payer: Person, student: Person, actor: str, lo
 
 
 def _seat_student(seat: Seat, lesson: Lesson, student: Person) -> None:
-    vacate_student(seat)
+    if seat.student_id is not None:
+        vacate_student(seat)
     seat.student_id = student.id
     note(seat, "student chosen")
     claim = Claim(STUDENT, student.id, Interval(lesson.starts_at, lesson.ends_at), seat.id)
@@ -108,7 +109,7 @@ def _place_order(seat: Seat, lesson: Lesson, *, payer: Person, actor: str, local
     order = payments.place_order(
         actor=actor, payer=payer, lines=[line], expires_at=seat.expires_at, locale=locale
     )
-    seat.line_id = payment_queries.lines_of(order.id)[0].id
+    seat.line_id = order.lines[0].id
     return order
 
 
@@ -192,6 +193,7 @@ def _book(seat: Seat, lesson: Lesson, line: OrderLine, *, was_expired: bool) -> 
         move_to(lesson, SCHEDULED)
     lesson.sequence += 1
     db.session.flush()  # a student's second place in the lesson is refused here
+    crash_point("seat.booked")
     earnings.accrue(
         seat_id=seat.id,
         tutor_id=lesson.tutor_id,

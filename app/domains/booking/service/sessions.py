@@ -53,7 +53,7 @@ def schedule_session(
     db.session.add(lesson)
     note(lesson, "scheduled")
     db.session.flush()  # the occupation points at it, and its id goes into the event
-    if not occupy(lesson, [tutor_claim(lesson)], expires_at=None):
+    if not occupy(lesson, [tutor_claim(lesson, terms)], expires_at=None):
         raise slot_taken(offering.tutor_id, duration, after=starts_at)
     announce(events.LessonScheduled(tenant_id=lesson.tenant_id, lesson_id=lesson.id))
     return lesson

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, current_app
@@ -10,6 +11,7 @@ from werkzeug.datastructures import FileStorage
 from app.core import scope
 from app.core.errors import NotFound
 from app.core.images import LARGEST_BYTES, Picture, clean_image, smaller, thumbnail
+from app.core.outside import ProviderUnavailable
 from app.core.web.viewing import on_tenant
 from app.domains.catalog.policies.pictures import PUBLIC, TUTORS, small_key
 from app.providers.storage import FileMissing, KeyInvalid, StorageProvider, new_key
@@ -62,5 +64,10 @@ def keep_picture(upload: FileStorage, *, kind: str) -> str:
     key = new_key(on_tenant(), kind)
     scope.release()
     storage().put(key, large.data, large.content_type)
-    storage().put(small_key(key), small.data, small.content_type)
+    try:
+        storage().put(small_key(key), small.data, small.content_type)
+    except ProviderUnavailable:  # no room for the second one
+        with suppress(ProviderUnavailable):
+            storage().delete(key)
+        raise
     return key

@@ -10,8 +10,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
 from app.core import clock
+from app.core.again import insist
 from app.core.errors import DomainError, NotFound
-from app.core.transaction import insist, transaction
+from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.csrf import keeps_text
 from app.core.web.meta import describe

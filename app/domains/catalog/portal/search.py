@@ -12,6 +12,8 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core.errors import Invalid
+from app.core.page_cache import CONTENT
+from app.core.web import kept_pages
 from app.core.web.meta import Meta, describe
 from app.core.web.pages import Empty
 from app.core.web.site import site
@@ -25,11 +27,17 @@ from app.domains.catalog.queries.storefront import FACETS, Facet, Found, SearchA
 
 bp = Blueprint("search", __name__, template_folder="../templates")
 
+ARGS = ("q", *FACETS, "price_from", "price_to", "sort", "page")
+
 
 @bp.get("/search")
 def index() -> Any:
     """A page of what is found, and the facets."""
     on_tenant()
+    return kept_pages.kept(_page, kind=CONTENT, args=(*ARGS, "size"))
+
+
+def _page() -> Any:
     errors: dict[str, str] = {}
     args = read(request.args, price=lambda name: _typed_price(name, errors))
     found = queries.search(args)
@@ -157,8 +165,7 @@ def _typed_price(name: str, errors: dict[str, str]) -> int | None:
 
 def _link(**changes: Any) -> str:
     """This search with some of it changed; None takes a part away. What we don't know is not carried on."""
-    names = ("q", *FACETS, "price_from", "price_to", "sort", "page")
-    asked = {name: request.args.get(name) for name in names}
+    asked = {name: request.args.get(name) for name in ARGS}
     return search_url(**{**asked, **changes})
 
 

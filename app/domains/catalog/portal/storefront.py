@@ -9,7 +9,9 @@ from flask import Blueprint, redirect, render_template
 from flask_babel import gettext as _
 
 from app.core.errors import NotFound
+from app.core.page_cache import FREE_TIMES
 from app.core.viewer import Viewer
+from app.core.web import kept_pages
 from app.core.web.meta import Data, Meta, absolute, describe, organization, rating_data
 from app.core.web.pages import ActionLink, Empty
 from app.core.web.site import site
@@ -42,6 +44,10 @@ def first_page() -> Any:
     """The first page of a host: a company's storefront, or the operators' entrance."""
     if site().is_platform:
         return redirect("/admin/") if viewer() else render_template("accounts/platform_welcome.html")
+    return kept_pages.kept(_first_page, kind=FREE_TIMES, args=())
+
+
+def _first_page() -> str:
     found = queries.search(SearchArgs(sort="rating", size=ON_FIRST_PAGE))
     who = viewer()
     tutors = queries.tutors(TUTORS_ON_FIRST_PAGE) if found.count else []
@@ -123,6 +129,10 @@ def home_links(who: Viewer) -> list[ActionLink]:
 def tutors() -> Any:
     """Everybody with something that can be booked, the best rated first."""
     on_tenant()
+    return kept_pages.kept(_tutors, kind=FREE_TIMES, args=())
+
+
+def _tutors() -> str:
     found = queries.tutors(MOST_TUTORS)
     free = find_times()([tutor.person_id for tutor in found], each=1)
     words = _("The tutors of %(company)s, with their subjects and reviews.", company=site().name)
@@ -142,6 +152,10 @@ def tutors() -> Any:
 def tutor(slug: str) -> Any:
     """A tutor with all that can be booked of theirs; nobody without anything is shown."""
     on_tenant()
+    return kept_pages.kept(lambda: _tutor(slug), kind=FREE_TIMES, args=())
+
+
+def _tutor(slug: str) -> str:
     profile = queries.profile(slug)
     found = queries.search(SearchArgs(tutor=slug, sort="title"))
     if not found.hits:

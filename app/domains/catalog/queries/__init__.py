@@ -62,7 +62,7 @@ def published(slug: str) -> Offering:
         select(Offering)
         .where(Offering.slug == _address(slug), Offering.status == PUBLISHED)
         .options(
-            _ACTIVE,
+            joinedload(Offering.variants.and_(Variant.is_active)),
             joinedload(Offering.tutor),
             joinedload(Offering.subject),
             joinedload(Offering.policy),
@@ -251,7 +251,7 @@ def _row(model: type[Row], row_id: int, lock: bool) -> Row:
 
 
 def _one(query: Select[Row]) -> Row:
-    found = db.session.scalars(query).one_or_none()
+    found = db.session.scalars(query).unique().one_or_none()
     if found is None:
         raise NotFound
     return found

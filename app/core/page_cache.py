@@ -1,0 +1,218 @@
+"""Rendered pages that many visitors ask for, kept until what they show changes.
+
+A page is kept under everything it depends on (the company, what was asked for, language, zone) and under the
+company's *revision*: a random word in Redis for each kind of thing that pages show. Whoever changes such a
+thing sets another word after the commit, and what was kept is never asked for again. Such a word can be lost
+with its process, so nothing is kept longer than its kind lives.
+
+Pages are kept in this process, within a number of bytes, and those of plain addresses in Redis as well, for
+the others. What several ask for at once is made once in each process. Where Redis is away a page is kept for
+two seconds, in this process only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+CONTENT = "content"  # what is sold, by whom, and what is said of it
+FREE_TIMES = "times"  # when it is free
+KINDS = (CONTENT, FREE_TIMES)
+LIVES_SECONDS = {CONTENT: 300, FREE_TIMES: 60}
+AWAY_SECONDS = 2.0
+WAIT_SECONDS = 5.0
+_PREFIX = "pages"
+
+Key = tuple[Any, ...]
+Revisions = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A page in pieces: between them goes what is each request's own, named by a letter of `slots`."""
+
+    pieces: tuple[bytes, ...]
+    slots: str
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.pieces)) + 500
+
+    def filled(self, values: dict[str, bytes]) -> bytes:
+        """The whole page. `values` has one for each letter."""
+        if not self.slots:
+            return self.pieces[0]
+        found = [self.pieces[0]]
+        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
+            found += (values[slot], piece)
+        return b"".join(found)
+
+    def packed(self) -> bytes:
+        """As bytes that `unpacked` reads: the lengths of the pieces in a line of their own."""
+        lengths = ",".join(str(len(piece)) for piece in self.pieces)
+        return zlib.compress(f"{self.slots} {lengths}\n".encode() + b"".join(self.pieces), 1)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Kept:
+        """Raises ValueError, zlib.error for what is none."""
+        head, _line, body = zlib.decompress(data).partition(b"\n")
+        slots, _space, lengths = head.decode().partition(" ")
+        pieces, at = [], 0
+        for length in map(int, lengths.split(",")):
+            pieces.append(body[at : at + length])
+            at += length
+        if len(pieces) != len(slots) + 1 or at != len(body):
+            raise ValueError("these are no pieces of a page")
+        return cls(tuple(pieces), slots)
+
+
+@dataclass
+class _Flight:
+    """A page that somebody is making; the others wait for it."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    page: Kept | None = None
+
+
+class PageCache:
+    """One per process. `megabytes` is what it may take here; with 0 nothing is kept anywhere. `build` names
+    the version of the templates, which pages of another version must not be taken for."""
+
+    def __init__(self, redis: Redis, *, megabytes: int, build: Callable[[], str]) -> None:
+        self._redis, self._build = redis, build
+        self._most_bytes = megabytes * 1024 * 1024
+        self._lock = threading.Lock()
+        self._pages: OrderedDict[Key, tuple[float, Kept]] = OrderedDict()
+        self._bytes = 0
+        self._flights: dict[Key, _Flight] = {}
+        self.hits = self.misses = 0
+
+    @property
+    def is_on(self) -> bool:
+        return self._most_bytes > 0
+
+    # -- Revisions -----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def revision_keys(tenant_id: int) -> list[str]:
+        """Where Redis has the company's revisions: for whoever reads something else of it anyway."""
+        return [f"{_PREFIX}:{tenant_id}:{kind}" for kind in KINDS]
+
+    def revisions(self, tenant_id: int, read: Sequence[Any] | None = None) -> Revisions:
+        """The company's words, one for each kind; `read` are those that were read already."""
+        keys = self.revision_keys(tenant_id)
+        try:
+            words: list[Any] = list(read if read is not None else self._redis.mget(keys))
+            if None in words:
+                # Never a fixed word for "none yet": Redis may have been emptied, and pages of before be kept.
+                for key in keys:
+                    self._redis.set(key, secrets.token_hex(8), nx=True)
+                words = list(self._redis.mget(keys))
+        except RedisError:
+            return self.away()
+        return tuple(words)
+
+    @staticmethod
+    def away() -> Revisions:
+        """What counts for the next moment where there are no words."""
+        return (("away", int(time.monotonic() / AWAY_SECONDS)),) * len(KINDS)
+
+    def forget(self, tenant_id: int, kinds: Iterable[str] = KINDS) -> None:
+        """What was kept of a company is old; after the commit that changed it."""
+        words = {f"{_PREFIX}:{tenant_id}:{kind}": secrets.token_hex(8) for kind in kinds}
+        try:
+            self._redis.mset(words)
+        except RedisError:
+            log.warning("pages could not be told that they are old; they are kept a minute or two")
+
+    # -- Pages ---------------------------------------------------------------------------------------------
+
+    def find(self, key: Key, make: Callable[[], Kept | None], *, kind: str, is_shared: bool) -> Kept | None:
+        """The page of this key; where there is none it is made, once for all who ask. None where `make` says
+        that it can't be kept; whoever waited for it then makes their own. Raises what `make` raises."""
+        with self._lock:
+            page = self._known(key)
+            if page is not None:
+                self.hits += 1
+                return page
+            flight = self._flights.get(key)
+            is_first = flight is None
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+        if not is_first:
+            flight.done.wait(WAIT_SECONDS)
+            self.hits += flight.page is not None
+            return flight.page or make()
+        try:
+            flight.page = self._shared(key) if is_shared else None
+            if flight.page is None:
+                self.misses += 1
+                flight.page = make()
+                if flight.page is not None and is_shared:
+                    self._share(key, flight.page, kind)
+            else:
+                self.hits += 1
+            if flight.page is not None:
+                self._keep(key, flight.page, kind)
+            return flight.page
+        finally:
+            with self._lock:
+                del self._flights[key]
+            flight.done.set()
+
+    def _known(self, key: Key) -> Kept | None:
+        """Under the lock."""
+        found = self._pages.get(key)
+        if found is None:
+            return None
+        until, page = found
+        if time.monotonic() >= until:
+            self._drop(key)
+            return None
+        self._pages.move_to_end(key)
+        return page
+
+    def _keep(self, key: Key, page: Kept, kind: str) -> None:
+        with self._lock:
+            self._drop(key)
+            self._pages[key] = (time.monotonic() + LIVES_SECONDS[kind], page)
+            self._bytes += page.size
+            while self._bytes > self._most_bytes:
+                self._drop(next(iter(self._pages)))
+
+    def _drop(self, key: Key) -> None:
+        found = self._pages.pop(key, None)
+        if found is not None:
+            self._bytes -= found[1].size
+
+    # -- Redis ---------------------------------------------------------------------------------------------
+
+    def _shared(self, key: Key) -> Kept | None:
+        try:
+            data = self._redis.get(self._name(key))
+            return Kept.unpacked(data) if isinstance(data, bytes) else None
+        except (RedisError, ValueError, zlib.error):
+            return None
+
+    def _share(self, key: Key, page: Kept, kind: str) -> None:
+        try:
+            self._redis.set(self._name(key), page.packed(), ex=LIVES_SECONDS[kind])
+        except RedisError:
+            log.debug("a page could not be shared")
+
+    def _name(self, key: Key) -> str:
+        """Hashed: an address may be long, and what is asked for is nobody's business."""
+        return f"{_PREFIX}:{hashlib.sha256(repr((self._build(), *key)).encode()).hexdigest()}"

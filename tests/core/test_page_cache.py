@@ -1,0 +1,173 @@
+"""Pages that are kept: found again, forgotten, made once, and never more than there is room for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisAway
+
+from app.core import page_cache
+from app.core.page_cache import CONTENT, FREE_TIMES, Kept, Key, PageCache
+from tests.support.databases import Database
+
+PAGE = Kept((b"<p>", "ä</p>\n".encode(), b"", b"end"), "ntn")
+
+
+@pytest.fixture
+def redis(database: Database) -> Iterator[Redis]:
+    client = Redis.from_url(database.redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+def cache(redis: Redis, *, megabytes: int = 1, build: str = "1") -> PageCache:
+    return PageCache(redis, megabytes=megabytes, build=lambda: build)
+
+
+def find(
+    found: PageCache, key: Key, make: Callable[[], Kept | None], *, is_shared: bool = True
+) -> Kept | None:
+    return found.find(key, make, kind=CONTENT, is_shared=is_shared)
+
+
+def never() -> Kept:
+    raise AssertionError("it was kept")
+
+
+def test_what_is_each_requests_own_is_put_in() -> None:
+    assert PAGE.filled({"n": b"N", "t": b"T"}) == "<p>Nä</p>\nTNend".encode()
+    assert Kept((b"all",), "").filled({}) == b"all"
+
+
+def test_a_page_survives_the_way_through_redis() -> None:
+    assert Kept.unpacked(PAGE.packed()) == PAGE
+    with pytest.raises(ValueError, match="no pieces"):
+        Kept.unpacked(page_cache.zlib.compress(b"nt 3,4\nabc"))
+
+
+def test_a_page_is_made_once(redis: Redis) -> None:
+    here = cache(redis)
+    assert find(here, ("a",), lambda: PAGE) == PAGE
+    assert find(here, ("a",), never) == PAGE
+    assert find(here, ("b",), lambda: None) is None
+    assert find(here, ("b",), lambda: PAGE, is_shared=False) == PAGE, "what could not be kept is made again"
+    assert (here.hits, here.misses) == (1, 3)
+
+
+def test_other_processes_find_it_in_redis_unless_they_are_of_another_build(redis: Redis) -> None:
+    find(cache(redis), ("a",), lambda: PAGE)
+    assert find(cache(redis), ("a",), never) == PAGE
+    assert find(cache(redis, build="2"), ("a",), lambda: None) is None
+    find(cache(redis), ("own",), lambda: PAGE, is_shared=False)
+    assert find(cache(redis), ("own",), lambda: None) is None
+    assert all(0 < redis.ttl(key) <= 300 for key in redis.scan_iter("pages:*"))
+
+
+def test_rubbish_in_redis_is_no_page(redis: Redis) -> None:
+    find(cache(redis), ("a",), lambda: PAGE)
+    for key in redis.scan_iter("pages:*"):
+        redis.set(key, b"rubbish")
+    assert find(cache(redis), ("a",), lambda: None) is None
+
+
+def test_nothing_is_kept_longer_than_its_kind_lives(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, now = cache(redis), time.monotonic()
+    here.find(("a",), lambda: PAGE, kind=FREE_TIMES, is_shared=False)
+    monkeypatch.setattr(page_cache.time, "monotonic", lambda: now + page_cache.LIVES_SECONDS[FREE_TIMES] + 1)
+    assert find(here, ("a",), lambda: None, is_shared=False) is None
+
+
+def test_the_page_that_nobody_asked_for_longest_goes_first(redis: Redis) -> None:
+    here = cache(redis)
+    large = Kept((b"x" * 400_000,), "")
+    for key in ("a", "b"):
+        find(here, (key,), lambda: large, is_shared=False)
+    find(here, ("a",), never, is_shared=False)
+    find(here, ("c",), lambda: large, is_shared=False)
+    find(here, ("a",), never, is_shared=False)
+    assert find(here, ("b",), lambda: None, is_shared=False) is None
+    huge = Kept((b"x" * 2_000_000,), "")
+    assert find(here, ("d",), lambda: huge, is_shared=False) == huge
+    assert find(here, ("d",), lambda: None, is_shared=False) is None, "what does not fit is not kept"
+
+
+def test_a_change_is_another_revision_of_its_kind_and_company(redis: Redis) -> None:
+    here, there = cache(redis), cache(redis)
+    before, other = here.revisions(7), here.revisions(8)
+    assert there.revisions(7) == before, "all processes say the same"
+    there.forget(7, [FREE_TIMES])
+    after = here.revisions(7)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+    assert here.revisions(8) == other
+    redis.flushdb()
+    assert not set(here.revisions(7)) & set(before + after), "an emptied Redis brings no old page back"
+
+
+def test_without_redis_a_page_lives_for_two_seconds(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = cache(redis)
+
+    def away(*_args: object, **_more: object) -> None:
+        raise RedisAway("away")
+
+    for name in ("get", "set", "mget", "mset"):
+        monkeypatch.setattr(redis, name, away)
+    here.forget(7)
+    now = [1000.0]
+    monkeypatch.setattr(page_cache.time, "monotonic", lambda: now[0])
+    first = here.revisions(7)
+    assert find(here, (*first, "a"), lambda: PAGE) == PAGE
+    assert find(here, (*here.revisions(7), "a"), never) == PAGE
+    now[0] += 2.0
+    assert find(here, (*here.revisions(7), "a"), lambda: None) is None
+
+
+def test_what_many_ask_for_at_once_is_made_once(redis: Redis) -> None:
+    here, made, began = cache(redis), [], threading.Event()
+
+    def make() -> Kept:
+        made.append(1)
+        began.wait(1)
+        time.sleep(0.05)
+        return PAGE
+
+    found: list[Kept | None] = []
+    threads = [threading.Thread(target=lambda: found.append(find(here, ("a",), make))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    began.set()
+    for thread in threads:
+        thread.join(10)
+    assert (len(made), found) == (1, [PAGE] * 12)
+
+
+def test_whoever_waited_for_a_page_that_failed_makes_their_own(redis: Redis) -> None:
+    here, began, go_on = cache(redis), threading.Event(), threading.Event()
+
+    def fail() -> Kept:
+        began.set()
+        go_on.wait(5)
+        raise LookupError
+
+    failed: list[bool] = []
+
+    def first() -> None:
+        try:
+            find(here, ("a",), fail)
+        except LookupError:
+            failed.append(True)
+
+    found: list[Kept | None] = []
+    one = threading.Thread(target=first)
+    one.start()
+    began.wait(5)
+    other = threading.Thread(target=lambda: found.append(find(here, ("a",), lambda: PAGE)))
+    other.start()
+    go_on.set()
+    one.join(5)
+    other.join(5)
+    assert (failed, found) == ([True], [PAGE])

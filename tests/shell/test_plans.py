@@ -1,0 +1,142 @@
+"""The hottest statements find their rows by an index, however many there are: as the application's role, under
+row-level security, with the planner's own choice among many companies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, event
+
+from app.core import clock
+from app.core.db import db
+from app.core.scope import tenant_scope
+from app.domains.accounts import queries as accounts
+from app.domains.accounts.service import signin
+from app.domains.booking import queries as booking
+from app.domains.booking.policies import Interval
+from app.domains.booking.queries import pages
+from app.domains.booking.queries.locks import in_the_way
+from app.domains.booking.queries.tables import timetables
+from app.domains.catalog import queries as catalog
+from app.domains.catalog.queries import SearchArgs
+from tests.domains.booking.support import DAY, HOUR, MONDAY, NOW
+from tests.support import lived
+from tests.support.databases import Database
+from tests.support.world import World
+
+# Of other companies, so that a scan of a whole table costs more than its index.
+MANY = """
+CREATE TEMP TABLE more ON COMMIT DROP AS
+  SELECT t.id AS tenant_id, g FROM tenant t CROSS JOIN generate_series(1, 3000) g WHERE t.slug = 'bert';
+INSERT INTO person (id, tenant_id, full_name, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 'Person ' || g, '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO membership (tenant_id, user_id, person_id, role_key, status, created_at, changed_at)
+  SELECT tenant_id, 1000000 + g, 1000000 + g, 'tutor', 'active', '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO availability_schedule (id, tenant_id, tutor_id, timezone, buffer_before_minutes,
+    buffer_after_minutes, notice_minutes, horizon_days, step_minutes, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 1000000 + g, 'UTC', 0, 0, 0, 60, 30, '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO availability_rule (tenant_id, schedule_id, weekday, starts_minute, ends_minute)
+  SELECT tenant_id, 1000000 + g, 1, 540, 1080 FROM more;
+INSERT INTO availability_override (tenant_id, schedule_id, on_date)
+  SELECT tenant_id, 1000000 + g, '2027-02-01' FROM more;
+INSERT INTO offering (id, tenant_id, tutor_id, kind, status, title, slug, summary, description, level, language,
+    capacity, version, published_at, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 1000000 + g, 'one_to_one', 'published', 'Lessons ' || g, 'lessons-' || g, '', '',
+         'all', 'en', 1, 1, '2027-01-01', '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO variant (tenant_id, offering_id, name, duration_minutes, price_minor, currency, position, is_active,
+    created_at, changed_at)
+  SELECT tenant_id, 1000000 + g, 'Hour', 60, 4000, 'EUR', 0, true, '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO lesson (id, tenant_id, code, offering_id, variant_id, tutor_id, status, starts_at, ends_at, timezone,
+    capacity, taken, sequence, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 'L' || g, 1000000 + g, 1, 1000000 + g, 'scheduled', '2027-02-01', '2027-02-01 01:00',
+         'UTC', 1, 1, 0, '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO seat (tenant_id, code, lesson_id, student_id, payer_id, line_id, actor, status, renewals, price_minor,
+    currency, policy, moves, booked_at, refund_minor, created_at, changed_at)
+  SELECT tenant_id, 'S' || g, 1000000 + g, 1000000 + g, 1000000 + g, 1000000 + g, 'u:1', 'booked', 0, 4000, 'EUR', '{}', 0, '2027-01-01', 0,
+         '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO occupation (tenant_id, resource_kind, resource_id, during, lesson_id)
+  SELECT tenant_id, 'tutor', 1000000 + g, '[2027-02-01 00:00+00, 2027-02-01 01:00+00)', 1000000 + g FROM more;
+INSERT INTO user_session (token_hash, user_id, tenant_id, kind, created_at, last_seen_at, expires_at)
+  SELECT decode(lpad(to_hex(g), 64, '0'), 'hex'), 1000000 + g, tenant_id, 'web', '2027-01-01', '2027-01-01',
+         '2028-01-01' FROM more;
+"""
+FILLED = frozenset(re.findall(r"INSERT INTO ([a-z_]+)", MANY))
+
+
+@pytest.fixture
+def shop(world: World, database: Database) -> Iterator[World]:
+    """Anna's offering, booked once, beside three thousand of everything that is bert's."""
+    with clock.frozen(NOW):
+        offering = lived.publish(world)
+        lived.book(world, offering)
+        with psycopg.connect(
+            dbname=database.name, host=str(database.servers.socket_dir), user="postgres"
+        ) as owner:
+            owner.execute("SET LOCAL session_replication_role = replica")
+            owner.execute(MANY)
+        with database.connect() as owner:
+            owner.execute(f"ANALYZE {', '.join(sorted(FILLED))}")
+        yield world
+
+
+def plans_of(engine: Engine, work: Callable[[], Any]) -> dict[str, str]:
+    """By statement, how PostgreSQL goes about it in this very transaction."""
+    found: dict[str, str] = {}
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.lstrip().startswith("SELECT") and "set_config" not in statement:
+            with cursor.connection.cursor() as other:
+                other.execute(f"EXPLAIN {statement}", parameters)
+                found[statement] = "\n".join(row[0] for row in other.fetchall())
+
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        work()
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+    return found
+
+
+def tutor(shop: World) -> int:
+    return shop.anna.people["tutor"]
+
+
+HOT: dict[str, Callable[[World], Any]] = {
+    "an offering's page": lambda shop: pages.offering_seen("conversation"),
+    "what is held": lambda shop: catalog.published("conversation"),
+    "free times": lambda shop: booking.timetable(tutor(shop), since=NOW, until=NOW + 14 * DAY),
+    "free times of several": lambda shop: timetables([tutor(shop), 1], since=NOW, until=NOW + 14 * DAY),
+    "who is where": lambda shop: in_the_way([(tutor(shop), booking_span())]),
+    "what somebody holds": lambda shop: booking.open_holds("v:1"),
+    "the search": lambda shop: catalog.search(SearchArgs()),
+    "the search by words": lambda shop: catalog.search(SearchArgs(text="talk", level="all", sort="price")),
+    "who teaches": lambda shop: catalog.tutors(20),
+    "who looks": lambda shop: accounts.viewer_of_session(
+        signin.hashed("nobody's"), tenant_id=shop.anna.id, ip=None
+    ),
+    "a person's lessons": lambda shop: booking.seats_of_people(
+        {shop.anna.people["student"]}, since=NOW, limit=50
+    ),
+    "a tutor's lessons": lambda shop: booking.lessons_of_tutor(tutor(shop), since=NOW, until=NOW + 14 * DAY),
+}
+
+
+def booking_span() -> Any:
+    return Interval(MONDAY, MONDAY + HOUR)
+
+
+def test_no_large_table_is_read_as_a_whole(shop: World) -> None:
+    wrong = []
+    with shop.app.app_context(), tenant_scope(shop.anna.id):
+        for what, work in HOT.items():
+            found = plans_of(db.engine, lambda work=work: work(shop))  # type: ignore[misc]
+            assert found, what
+            for statement, plan in found.items():
+                scanned = set(re.findall(r"Seq Scan on ([a-z_]+)", plan)) & FILLED
+                if scanned:
+                    wrong.append(f"{what} reads all of {scanned}:\n{statement}\n{plan}")
+    assert not wrong, "\n\n".join(wrong)
