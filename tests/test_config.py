@@ -43,6 +43,7 @@ JUNK = {
     "MIGRATION_DATABASE_URL": ["junk", "postgresql://db:port/wemaster"],
     "DATABASE_POOL_SIZE": ["junk", "0", "100000"],
     "REDIS_URL": ["junk", "http://cache", "redis://cache:port", "redis://cache?unknown=1", "redis://[::1"],
+    "PAGE_CACHE_MB": ["junk", "-1", "5000"],
     "VAR_DIR": ANY_TEXT,  # names a place; where it can't be made, the commands say so
     "MAIL_PROVIDER": ["pigeon"],
     "MAIL_FROM": ["nobody", "House <no reply>", "House <>"],

@@ -13,7 +13,7 @@ from tests.support.databases import ROOT, Database
 
 COMMANDS = {
     "serve", "sockets", "dispatcher", "worker", "scheduler", "demo", "migrate", "seed", "assets", "check", "routes",
-    "schema", "translations", "operator", "simulator",
+    "schema", "translations", "operator", "simulator", "simulate",
 }  # fmt: skip
 
 
