@@ -23,6 +23,7 @@ MAY_SAY_THE_ROLE = {
     "app/domains/tenancy/queries.py": "looks up whose host it is, before there is a scope",
     "app/providers/mail/mock.py": "its mails are the operator's, on a connection of its own",
     "app/shell/checks.py": "looks at all tenants' rows, from the command line",
+    "app/shell/simulation/witness.py": "reads what was written, past everything that is under test",
 }
 MAY_BUILD_A_SCOPE = {
     "app/core/scope.py": "defines it",
