@@ -14,7 +14,7 @@ from app.core import audit
 log = logging.getLogger("wemaster.security")
 
 
-def note(event: str, **facts: Any) -> None:
+def tell(event: str, **facts: Any) -> None:
     """Something that went as it should."""
     log.info(event, extra=_with_place(facts))
 

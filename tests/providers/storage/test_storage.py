@@ -327,6 +327,7 @@ def misbehaving() -> Iterator[tuple[str, Answer]]:
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(answer.length or len(answer.body)))
+            self.send_header("Connection", "close")  # said before it is done, or the next call meets its end
             with contextlib.suppress(ConnectionError):  # who waits no longer has hung up
                 self.end_headers()
                 self.wfile.write(answer.body)

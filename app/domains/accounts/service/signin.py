@@ -112,7 +112,7 @@ def start_session(
     )
     db.session.add(session)
     db.session.flush()  # its id is what access tokens and refresh tokens refer to
-    after_commit(lambda: security_log.note("signed in", kind=kind, account_id=user_id, tenant_id=tenant_id))
+    after_commit(lambda: security_log.tell("signed in", kind=kind, account_id=user_id, tenant_id=tenant_id))
     return SignIn(session.id, token)
 
 
@@ -148,7 +148,7 @@ def _end(criterion: object, reason: str, but: int | None = None) -> None:
         .execution_options(synchronize_session=False)
     ).scalars()
     for user_id in ended.all():
-        security_log.note("signed out", reason=reason, account_id=user_id)
+        security_log.tell("signed out", reason=reason, account_id=user_id)
 
 
 def note_seen(session_id: int) -> None:
