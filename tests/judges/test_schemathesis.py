@@ -156,7 +156,7 @@ SOME = {
 
 @pytest.mark.parametrize("role", SOME)
 def test_some_of_the_api(world_now: World, database: Database, role: str) -> None:
-    tried, found = judge(*at(world_now, role, database), only=SOME[role], seconds=20)
+    tried, found = judge(*at(world_now, role, database), only=SOME[role], seconds=10)
     tell(tried, found, 50)
 
 

@@ -148,7 +148,7 @@ def test_every_line_of_the_security_log_is_listed() -> None:
     written = {}
     for _name, text in sources():
         for call, event in re.findall(r'security_log\.(tell|warn)\(\s*"([^"]+)"', text):
-            written[event] = {"note": "info", "warn": "warning"}[call]
+            written[event] = {"tell": "info", "warn": "warning"}[call]
     assert {event: level for event, level, _when in tables("Log")[1]} == written
 
 

@@ -32,9 +32,7 @@ MOST = 90.0  # then something is broken, however slow the machine
 @pytest.fixture(scope="module")
 def place(servers: embedded.Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ground(servers, tmp_path_factory.mktemp("ground")) as made:
-        client = made.client()
-        made.seconds_to_work_again(client, MOST)
-        made.usual = made.seconds_to_work_again(client, MOST)["mail"]
+        made.usual = made.seconds_to_work_again(made.client(), MOST)["mail"]
         yield made
 
 
@@ -151,7 +149,13 @@ def test_redis_is_emptied_under_traffic(place: Ground) -> None:
 # -- PostgreSQL --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGINT, id="fast", marks=pytest.mark.soak),
+        pytest.param(signal.SIGQUIT, id="immediate"),
+    ],
+)
 def test_postgres_is_restarted(place: Ground, how: signal.Signals) -> None:
     reader, writer, client = place.client(), place.client(), place.client()
     sent: list[tuple[str, int]] = []
