@@ -88,6 +88,9 @@ def test_groups_stay_as_they_were_left(admin: Page, live: LiveServers) -> None:
     money, records = (admin.locator(f"details[data-group={name}]") for name in ("money", "records"))
     money.locator("summary").click()
     records.locator("summary").click()
+    admin.wait_for_function(
+        "/wm_menu=[^;]*records/.test(document.cookie)"
+    )  # browsers tell of it a little later
     admin.goto(live.url("/admin/people/", HOST))
     assert money.get_attribute("open") is None
     assert records.get_attribute("open") is not None
