@@ -174,7 +174,10 @@ def test_addresses_are_told_without_what_stands_in_them(world: World) -> None:
 
 
 def test_how_long_answers_take_and_how_many_are_at_work(world: World) -> None:
-    world.manager().get("/admin/people/")
+    manager = world.manager()
+    # Other applications of this test process have counted here, too.
+    before = value(told(world.app), "wemaster_database_connections_in_use")
+    manager.get("/admin/people/")
     families = told(world.app)
     taken = families["wemaster_http_request_seconds"].samples
     (count,) = [s.value for s in taken if s.name.endswith("_count") and s.labels["route"] == "/admin/people/"]
@@ -183,7 +186,7 @@ def test_how_long_answers_take_and_how_many_are_at_work(world: World) -> None:
     ]
     assert count == last >= 1
     assert value(families, "wemaster_http_requests_in_progress") == 1  # the scrape itself
-    assert value(families, "wemaster_database_connections_in_use") == 0
+    assert value(families, "wemaster_database_connections_in_use") == before
     assert value(families, "wemaster_database_connections_limit") > 0
 
 
