@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -80,14 +81,19 @@ def init_app(app: Flask) -> None:
 
 
 def watch_pool(engine: Engine, *, limit: int) -> None:
-    """Count the connections that are lent out of this engine's pool."""
+    """Count the connections that are lent out of this engine's pool.
+
+    The pool also gives back what it could not connect and so never lent; what was lent is marked.
+    """
     MOST_CONNECTIONS.set(limit)
 
-    def lent(*_: Any) -> None:
+    def lent(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        record.record_info["lent"] = True
         CONNECTIONS.inc()
 
-    def back(*_: Any) -> None:
-        CONNECTIONS.dec()
+    def back(_connection: Any, record: ConnectionPoolEntry) -> None:
+        if record.record_info.pop("lent", False):
+            CONNECTIONS.dec()
 
     event.listen(engine, "checkout", lent)
     event.listen(engine, "checkin", back)

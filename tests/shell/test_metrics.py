@@ -18,7 +18,8 @@ import pytest
 from flask import Flask
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert
+from sqlalchemy import create_engine, insert
+from sqlalchemy.exc import OperationalError
 
 from app.core import clock, metrics, outside, tally
 from app.core.db import db
@@ -175,8 +176,9 @@ def test_addresses_are_told_without_what_stands_in_them(world: World) -> None:
 
 def test_how_long_answers_take_and_how_many_are_at_work(world: World) -> None:
     manager = world.manager()
-    # Other applications of this test process have counted here, too.
+    # Other applications of this test process may hold some, too.
     before = value(told(world.app), "wemaster_database_connections_in_use")
+    assert before >= 0
     manager.get("/admin/people/")
     families = told(world.app)
     taken = families["wemaster_http_request_seconds"].samples
@@ -188,6 +190,35 @@ def test_how_long_answers_take_and_how_many_are_at_work(world: World) -> None:
     assert value(families, "wemaster_http_requests_in_progress") == 1  # the scrape itself
     assert value(families, "wemaster_database_connections_in_use") == before
     assert value(families, "wemaster_database_connections_limit") > 0
+
+
+def test_an_outage_takes_nothing_off_the_connections_in_use(fresh_database: Database) -> None:
+    """What could not be connected is given back to the pool without ever having been lent."""
+
+    def in_use() -> float:
+        return metrics.REGISTRY.get_sample_value("wemaster_database_connections_in_use") or 0
+
+    name, engine = fresh_database.name, create_engine(fresh_database.app_url, pool_pre_ping=True)
+    metrics.watch_pool(engine, limit=1)
+    before = in_use()
+    with engine.connect():
+        assert in_use() == before + 1
+    assert in_use() == before
+    with fresh_database.connect() as admin:
+        admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")  # superusers pass all the same
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wm_app' AND datname = %s",
+            [name],
+        )
+        for _time in range(3):
+            with pytest.raises(OperationalError):
+                engine.connect()
+        assert in_use() == before
+        admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+    with engine.connect():
+        assert in_use() == before + 1
+    assert in_use() == before
+    engine.dispose()
 
 
 def test_events_are_counted_once_they_are_committed(world: World) -> None:
