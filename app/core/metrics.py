@@ -13,7 +13,6 @@ from typing import Any
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy import Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -87,11 +86,11 @@ def watch_pool(engine: Engine, *, limit: int) -> None:
     """
     MOST_CONNECTIONS.set(limit)
 
-    def lent(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    def lent(_connection: Any, record: Any, _proxy: Any) -> None:
         record.record_info["lent"] = True
         CONNECTIONS.inc()
 
-    def back(_connection: Any, record: ConnectionPoolEntry) -> None:
+    def back(_connection: Any, record: Any) -> None:
         if record.record_info.pop("lent", False):
             CONNECTIONS.dec()
 

@@ -39,7 +39,7 @@ DOUBLES_ARE_SEEN_FROM = 1000  # with fewer events the control may be lucky
 MOST_SECONDS = 600
 
 FORMS = [
-    pytest.param(200, id="200"),
+    pytest.param(300, id="300"),
     pytest.param(1500, id="1500", marks=pytest.mark.soak),
     pytest.param(5000, id="5000", marks=pytest.mark.soak),
 ]

@@ -38,7 +38,7 @@ from app.domains.payments import service as payments
 from app.domains.payments.events import ReceiptIssued
 from app.shell.factory import create_app
 from config import Settings, load_settings
-from tests.support.databases import ROOT
+from tests.support.nurseries import started
 from tests.support.world import drain
 
 WEBHOOKS = "/webhooks/mock"
@@ -200,18 +200,8 @@ class Nursery:
 
 @contextmanager
 def nursery(settings: Settings, log: Path) -> Iterator[Nursery]:
-    given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
-    environment = {**os.environ, **{key: str(value) for key, value in given.items()}}
-    program = "from tests.support.crash_app import main; main()"
-    with log.open("ab") as stream, subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, text=True, cwd=ROOT, env=environment,
-    ) as process:  # fmt: skip
-        try:
-            yield Nursery(process, log)
-        finally:
-            process.kill()
-            process.communicate()
+    with started("tests.support.crash_app", settings, log) as process:
+        yield Nursery(process, log)
 
 
 def main() -> None:

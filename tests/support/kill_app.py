@@ -30,7 +30,8 @@ from app.core.transaction import transaction
 from app.shell.factory import create_app
 from app.shell.processes import PR_SET_PDEATHSIG
 from config import Settings, load_settings
-from tests.support.databases import ROOT, Database
+from tests.support.databases import Database
+from tests.support.nurseries import started
 
 # A kill must find the handlers at work, and more often than at the moments in between.
 HANDLER_SECONDS = 0.002
@@ -137,13 +138,7 @@ class Nursery:
 @contextmanager
 def nursery(settings: Settings, log: Path) -> Iterator[Nursery]:
     """A nursery for these settings; with the block all that it forked ends."""
-    given = settings.model_dump(mode="json", include=set(settings.model_fields_set))
-    environment = {**os.environ, **{key: str(value) for key, value in given.items()}}
-    program = "from tests.support.kill_app import main; main()"
-    with log.open("ab") as stream, subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, text=True, cwd=ROOT, env=environment,
-    ) as process:  # fmt: skip
+    with started("tests.support.kill_app", settings, log) as process:
         made = Nursery(process)
         try:
             yield made
@@ -152,7 +147,6 @@ def nursery(settings: Settings, log: Path) -> Iterator[Nursery]:
                 horse.kill()
             for name in made.running:
                 made.end(name, signal.SIGKILL)
-            process.kill()
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ order or lost.
 
 from __future__ import annotations
 
-import contextvars
 import datetime as dt
 import http
 import http.client
@@ -12,17 +11,14 @@ import json
 import random
 from collections import Counter
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Flask
 
-from app.core import clock
 from app.providers.payments.controls import SimulatorControls
 from app.providers.payments.keys import SimulatorKeys
-from app.providers.payments.simulator.courier import signature
 from app.providers.payments.units import from_stripe
 from app.shell.simulation.weather import Weather
-from app.shell.world.till import ASKS, DECLINED, GOOD, NO_MONEY, PATIENCE_SECONDS
+from app.shell.world.till import ASKS, DECLINED, GOOD, NO_MONEY, ask_simulator, tell_webhook
 from config import Settings
 
 PAGE = 100
@@ -38,7 +34,6 @@ class Provider:
         settings: Settings = app.extensions["settings"]
         self._app, self._port, self._rng, self._weather = app, port, rng, weather
         self._keys = SimulatorKeys.of(settings.SECRET_KEY)
-        self._door = settings.url_of(settings.BASE_DOMAIN)
         self._controls = SimulatorControls(port, self._keys)
         self._seen = ""
         self.sent: Counter[str] = Counter()
@@ -91,21 +86,9 @@ class Provider:
 
     def deliver(self, body: str) -> dt.timedelta | None:
         """An event at our door; when it will be tried again if nobody took it."""
-        # A context of its own, as a request has on a server: not our scope, and not our session.
-        status = contextvars.Context().run(self._post, body.encode())
+        status = tell_webhook(self._app, self._keys, body.encode())
         self.sent["delivered" if status == http.HTTPStatus.OK else f"answered {status}"] += 1
         return None if status == http.HTTPStatus.OK else AGAIN
-
-    def _post(self, body: bytes) -> int:
-        at = int(clock.machine_now().timestamp())
-        answer = self._app.test_client().post(
-            "/webhooks/mock",
-            data=body,
-            headers={"Stripe-Signature": signature(body, self._keys.webhook, at)},
-            content_type="application/json",
-            base_url=self._door,
-        )
-        return answer.status_code
 
     def _new_events(self) -> list[dict[str, Any]]:
         """Oldest first."""
@@ -161,11 +144,5 @@ class Provider:
             more = {"starting_after": page["data"][-1]["id"]}
 
     def _ask(self, kind: str, **values: Any) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
-        headers = {"Authorization": f"Bearer {self._keys.secret}"}
-        try:
-            with self._weather.aside():
-                connection.request("GET", f"/v1/{kind}?{urlencode(values)}", headers=headers)
-                return dict(json.loads(connection.getresponse().read()))
-        finally:
-            connection.close()
+        with self._weather.aside():
+            return ask_simulator(self._port, self._keys, kind, **values)

@@ -31,6 +31,42 @@ PATIENCE_SECONDS = 30.0
 NEWEST = 30  # others pay at the same time
 
 
+def tell_webhook(app: Flask, keys: SimulatorKeys, body: bytes) -> int:
+    """Hand an event in at the door of the webhooks, signed at the present machine time; the status answered.
+
+    In a context of its own, as a request has on a server: not the caller's scope, and not its session.
+    """
+    settings: Settings = app.extensions["settings"]
+
+    def knock() -> int:
+        return (
+            app.test_client()
+            .post(
+                "/webhooks/mock",
+                data=body,
+                headers={
+                    "Stripe-Signature": signature(body, keys.webhook, int(clock.machine_now().timestamp()))
+                },
+                content_type="application/json",
+                base_url=settings.url_of(settings.BASE_DOMAIN),
+            )
+            .status_code
+        )
+
+    return contextvars.Context().run(knock)
+
+
+def ask_simulator(port: int, keys: SimulatorKeys, kind: str, **wanted: Any) -> dict[str, Any]:
+    """A page of the provider's list of that kind, as Stripe's API tells it. Raises OSError."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    try:
+        headers = {"Authorization": f"Bearer {keys.secret}"}
+        connection.request("GET", f"/v1/{kind}?{urlencode(wanted)}", headers=headers)
+        return dict(json.loads(connection.getresponse().read()))
+    finally:
+        connection.close()
+
+
 class Till:
     """Talks to the simulator of this installation, as a payer's browser and as the provider's post."""
 
@@ -84,29 +120,10 @@ class Till:
         """The newest event of this kind about the payment is delivered, if there is one."""
         event = next((found for found in self._events(kind) if payment_ref in json.dumps(found)), None)
         if event is not None:
-            # A context of its own, as a request has on a server: not our scope, and not our session.
-            status = contextvars.Context().run(self._deliver, json.dumps(event).encode())
+            status = tell_webhook(self._app, self._keys, json.dumps(event).encode())
             if status != http.HTTPStatus.OK:
                 raise RuntimeError(f"the door of the webhooks answered {status}")
 
-    def _deliver(self, body: bytes) -> int:
-        at = int(clock.machine_now().timestamp())
-        answer = self._app.test_client().post(
-            "/webhooks/mock",
-            data=body,
-            headers={"Stripe-Signature": signature(body, self._keys.webhook, at)},
-            content_type="application/json",
-            base_url=self._settings.url_of(self._settings.BASE_DOMAIN),
-        )
-        return answer.status_code
-
     def _events(self, kind: str) -> list[dict[str, Any]]:
-        place = "127.0.0.1", self._settings.SIMULATOR_PORT
-        connection = http.client.HTTPConnection(*place, timeout=PATIENCE_SECONDS)
-        try:
-            query = urlencode({"type": kind, "limit": NEWEST})
-            headers = {"Authorization": f"Bearer {self._keys.secret}"}
-            connection.request("GET", f"/v1/events?{query}", headers=headers)
-            return list(json.loads(connection.getresponse().read())["data"])
-        finally:
-            connection.close()
+        port = self._settings.SIMULATOR_PORT
+        return list(ask_simulator(port, self._keys, "events", type=kind, limit=NEWEST)["data"])
