@@ -9,6 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
 
     ENVIRONMENT: Literal["demo", "test", "production"] = "demo"
     SECRET_KEY: str = Field(default_factory=lambda: secrets.token_urlsafe(48), min_length=32)
+    SECRET_KEY_FALLBACKS: str = ""
     BASE_DOMAIN: str = "localhost"
     BIND: str = "loopback"
     PORT: int = Field(default=8000, ge=1, le=65535)
@@ -87,6 +89,13 @@ class Settings(BaseSettings):
     WEB_SOCKETS: Literal["serve", "apart"] = "serve"
     SOCKETS_PORT: int = Field(default=8001, ge=1, le=65535)
     METRICS_TOKEN: str = ""
+
+    @field_validator("SECRET_KEY_FALLBACKS")
+    @classmethod
+    def _keys(cls, keys: str) -> str:
+        if any(len(key) < 32 for key in keys.split(",") if keys):
+            raise ValueError("must be former keys of 32 characters at least, separated by commas")
+        return keys
 
     @field_validator("BASE_DOMAIN", "SMTP_HOST")
     @classmethod
@@ -188,6 +197,29 @@ class Settings(BaseSettings):
                 raise ValueError("PAYMENT_PROVIDER: must be stripe in production")
         return self
 
+    @model_validator(mode="after")
+    def _other_machines_are_reached_by_tls(self) -> Settings:
+        """And their certificates are checked. On this machine nobody listens in between."""
+        if self.ENVIRONMENT != "production":
+            return self
+        for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL"):
+            if not _is_private_database(getattr(self, name)):
+                raise ValueError(f"{name}: needs sslmode=verify-full for a server on another machine")
+        if not _is_private_redis(self.REDIS_URL):
+            raise ValueError("REDIS_URL: must be rediss:// for a server on another machine")
+        if self.SMTP_SECURITY == "none" and not _is_here(self.SMTP_HOST):
+            raise ValueError("SMTP_SECURITY: must be starttls or tls for a relay on another machine")
+        for name in ("S3_ENDPOINT_URL", "STRIPE_API_BASE"):
+            parts = urlsplit(getattr(self, name))
+            if parts.scheme == "http" and not _is_here(parts.hostname or ""):
+                raise ValueError(f"{name}: must be https:// for a server on another machine")
+        return self
+
+    @property
+    def former_keys(self) -> list[str]:
+        """What they signed is still accepted; the first is the last that was in use."""
+        return self.SECRET_KEY_FALLBACKS.split(",") if self.SECRET_KEY_FALLBACKS else []
+
     @property
     def public_port(self) -> int | None:
         """The port people see in URLs; None where it is the scheme's own."""
@@ -248,6 +280,37 @@ def _checked_redis(url: str) -> str:
     except (TypeError, ValueError):
         raise ValueError("must be a redis://, rediss:// or unix:// URL such as redis://host:6379/0") from None
     return url
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine, reached over loopback or a socket's file."""
+    if host in {"", "localhost"} or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_private_database(url: str) -> bool:
+    from sqlalchemy.engine import make_url
+
+    if not url:
+        return True
+    parts = make_url(url)
+    query = parts.normalized_query
+    named = (parts.host or "", *query.get("host", ()), *query.get("hostaddr", ()))
+    hosts = [
+        host.partition(":")[0] if host.count(":") == 1 else host for text in named for host in text.split(",")
+    ]
+    return query.get("sslmode") == ("verify-full",) or all(map(_is_here, hosts))
+
+
+def _is_private_redis(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "rediss":
+        return "ssl_cert_reqs=none" not in parts.query.lower()
+    return parts.scheme == "unix" or _is_here(parts.hostname or "")
 
 
 def load_settings(**overrides: Any) -> Settings:

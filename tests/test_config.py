@@ -13,8 +13,8 @@ PRODUCTION = {
     "SECRET_KEY": "k" * 40,
     "BASE_DOMAIN": "example.com",
     "PUBLIC_SCHEME": "https",
-    "DATABASE_URL": "postgresql://wm_app:secret@db/wemaster",
-    "REDIS_URL": "redis://cache",
+    "DATABASE_URL": "postgresql://wm_app:secret@db/wemaster?sslmode=verify-full",
+    "REDIS_URL": "rediss://cache",
     "MAIL_PROVIDER": "smtp",
     "PAYMENT_PROVIDER": "stripe",
     "STRIPE_SECRET_KEY": "sk_live_x",
@@ -25,6 +25,7 @@ ANY_TEXT: list[str] = []  # what it is worth turns out where it is used
 JUNK = {
     "ENVIRONMENT": ["prod"],
     "SECRET_KEY": ["short"],
+    "SECRET_KEY_FALLBACKS": ["short", "k" * 40 + ",short", "k" * 40 + ","],
     "BASE_DOMAIN": ["https://example.com", "example.com:443", "a b", "-a.test", "a..b"],
     "BIND": ["eth0", "localhost", "127.0.0.1:8000"],
     "PORT": ["junk", "0", "65536"],
@@ -179,9 +180,66 @@ def test_production_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in PRODUCTION.items():
         monkeypatch.setenv(name, value)
     found = load_settings()
-    assert found.DATABASE_URL == "postgresql+psycopg://wm_app:secret@db/wemaster"
+    assert found.DATABASE_URL == "postgresql+psycopg://wm_app:secret@db/wemaster?sslmode=verify-full"
     assert found.platform_hosts == {"example.com"}
     assert found.BIND == "loopback"
+
+
+OTHERS_DATABASE, OTHERS_RELAY = "needs sslmode=verify-full", "must be starttls or tls"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "postgresql://wm_app:secret@db/wemaster", OTHERS_DATABASE),
+        ("DATABASE_URL", "postgresql://wm_app:secret@db/wemaster?sslmode=require", OTHERS_DATABASE),
+        ("DATABASE_URL", "postgresql://wm_app@/wemaster?host=10.0.0.5", OTHERS_DATABASE),
+        ("DATABASE_URL", "postgresql://wm_app@/wemaster?host=127.0.0.1,db", OTHERS_DATABASE),
+        ("DATABASE_URL", "postgresql://wm_app@localhost/wemaster?hostaddr=10.0.0.5", OTHERS_DATABASE),
+        ("MIGRATION_DATABASE_URL", "postgresql://wm_owner:secret@db/wemaster", OTHERS_DATABASE),
+        ("REDIS_URL", "redis://cache", "must be rediss://"),
+        ("REDIS_URL", "rediss://cache?ssl_cert_reqs=none", "must be rediss://"),
+        ("SMTP_SECURITY", "none", OTHERS_RELAY),
+        ("S3_ENDPOINT_URL", "http://store:9000", "must be https://"),
+        ("STRIPE_API_BASE", "http://stripe.test", "must be https://"),
+    ],
+)
+def test_other_machines_are_reached_by_tls_in_production(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, words: str
+) -> None:
+    for key, given in {**PRODUCTION, "SMTP_HOST": "relay.test", name: value}.items():
+        monkeypatch.setenv(key, given)
+    said = refusal(capsys)
+    assert said.startswith(f"configuration: {name}: {words}")
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://wm_app@127.0.0.1/wemaster"),
+        ("DATABASE_URL", "postgresql://wm_app@[::1]:5433/wemaster"),
+        ("DATABASE_URL", "postgresql://wm_app@/wemaster?host=/run/postgresql"),
+        ("DATABASE_URL", "postgresql://wm_app@/wemaster"),
+        ("REDIS_URL", "redis://localhost:6379/0"),
+        ("REDIS_URL", "unix:///run/valkey.sock"),
+        ("SMTP_SECURITY", "none"),
+        ("S3_ENDPOINT_URL", "http://127.0.0.1:9000"),
+    ],
+)
+def test_nobody_listens_in_between_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for key, given in {**PRODUCTION, name: value}.items():
+        monkeypatch.setenv(key, given)
+    assert load_settings().ENVIRONMENT == "production"
+
+
+def test_former_keys_are_read_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{'b' * 32},{'a' * 32}")
+    assert load_settings().former_keys == ["b" * 32, "a" * 32]
+    monkeypatch.delenv("SECRET_KEY_FALLBACKS")
+    assert load_settings().former_keys == []
 
 
 def test_an_empty_variable_is_like_none_and_names_take_their_plain_form(

@@ -1,7 +1,7 @@
 """Signed things: links in mails, the successor of a refresh token, and the key of our access tokens.
 
 All keys are derived from SECRET_KEY (HKDF, RFC 5869), one per purpose, so there is one secret to
-keep and to rotate.
+keep and to rotate. What one of SECRET_KEY_FALLBACKS signed is still read; nothing new is signed with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -33,8 +33,19 @@ class LinkDead(DomainError):
 
 def derived(purpose: str) -> bytes:
     """A 32 byte key of its own for one purpose."""
-    secret = str(current_app.config["SECRET_KEY"]).encode()
-    return HKDF(SHA256(), length=32, salt=None, info=f"wemaster {purpose}".encode()).derive(secret)
+    return _derived(current_app.config["SECRET_KEY"], purpose)
+
+
+def _all_derived(purpose: str) -> list[bytes]:
+    """The present key first, then those that are still read."""
+    config = current_app.config
+    secrets: list[str] = [config["SECRET_KEY"], *config["SECRET_KEY_FALLBACKS"]]
+    return [_derived(secret, purpose) for secret in secrets]
+
+
+def _derived(secret: str, purpose: str) -> bytes:
+    info = f"wemaster {purpose}".encode()
+    return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret.encode())
 
 
 def sign(purpose: str, payload: Any) -> str:
@@ -57,20 +68,41 @@ class _MachineTime(TimestampSigner):
 
 def _serializer(purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
-        derived(f"link {purpose}"), salt=purpose, signer=_MachineTime, signer_kwargs=SHA256_SIGNATURE
+        _all_derived(f"link {purpose}")[::-1],  # itsdangerous signs with the last
+        salt=purpose,
+        signer=_MachineTime,
+        signer_kwargs=SHA256_SIGNATURE,
     )
 
 
 def successor(token: str) -> str:
     """The one refresh token that may follow `token`; nobody without our key can compute it."""
-    digest = hmac.new(derived("refresh successor"), token.encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return successors(token)[0]
+
+
+def successors(token: str) -> list[str]:
+    """The same by each key, the present one's first: one of them was handed out already."""
+    digests = [_digest(key, token) for key in _all_derived("refresh successor")]
+    return [base64.urlsafe_b64encode(digest).rstrip(b"=").decode() for digest in digests]
 
 
 def fingerprint(*parts: object) -> str:
     """A short keyed digest, e.g. of a password's hash: a link that carries it dies when that changes."""
+    return _fingerprints(parts)[0]
+
+
+def is_fingerprint(mark: object, *parts: object) -> bool:
+    """Whether `mark` is the fingerprint of these parts, by any of the keys."""
+    return any(hmac.compare_digest(str(mark).encode(), known.encode()) for known in _fingerprints(parts))
+
+
+def _fingerprints(parts: tuple[object, ...]) -> list[str]:
     text = "\x1f".join(str(part) for part in parts)
-    return hmac.new(derived("fingerprint"), text.encode(), hashlib.sha256).hexdigest()[:32]
+    return [_digest(key, text).hex()[:32] for key in _all_derived("fingerprint")]
+
+
+def _digest(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
 def access_key() -> Ed25519PrivateKey:
@@ -78,9 +110,28 @@ def access_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(derived("access tokens"))
 
 
+def public_keys() -> dict[str, Ed25519PublicKey]:
+    """The public halves of the keys whose access tokens are accepted, by their `kid`."""
+    return {_jwk(key)["kid"]: key for key in _public_halves()}
+
+
 def public_jwk() -> dict[str, str]:
-    """Its public half as a JWK (RFC 8037) whose `kid` is the RFC 7638 thumbprint."""
-    raw = access_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    """The public half of the key that signs."""
+    return _jwk(access_key().public_key())
+
+
+def public_jwks() -> list[dict[str, str]]:
+    """Those of all keys whose access tokens are accepted, the one that signs first."""
+    return [_jwk(key) for key in _public_halves()]
+
+
+def _public_halves() -> list[Ed25519PublicKey]:
+    return [Ed25519PrivateKey.from_private_bytes(raw).public_key() for raw in _all_derived("access tokens")]
+
+
+def _jwk(key: Ed25519PublicKey) -> dict[str, str]:
+    """As a JWK (RFC 8037) whose `kid` is the RFC 7638 thumbprint."""
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
     x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     thumb = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
     kid = base64.urlsafe_b64encode(thumb).rstrip(b"=").decode()

@@ -108,6 +108,7 @@ def _config(settings: Settings) -> dict[str, object]:
     https = settings.PUBLIC_SCHEME == "https"
     return {
         **settings.model_dump(),
+        "SECRET_KEY_FALLBACKS": settings.former_keys,
         "SQLALCHEMY_DATABASE_URI": settings.DATABASE_URL,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_size": settings.DATABASE_POOL_SIZE,

@@ -64,7 +64,7 @@ def logout() -> Any:
 @bp.get("/.well-known/jwks.json")
 def jwks() -> Any:
     """The public key of access tokens, as a JWK set (RFC 7517)."""
-    response = jsonify({"keys": [signing.public_jwk()]})
+    response = jsonify({"keys": signing.public_jwks()})
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
 

@@ -6,6 +6,7 @@ import statistics
 import time
 
 import pytest
+from argon2 import PasswordHasher
 
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
@@ -75,6 +76,46 @@ def test_the_right_password_signs_in(world: World, typed: str) -> None:
     answer = browser.post("/login/", email=typed, password=PASSWORD)
     assert (answer.status_code, answer.location) == (302, "/")
     assert "manager@anna.test" in browser.get("/account/").text
+
+
+def test_a_hash_of_former_years_is_made_anew_by_signing_in(world: World, database: Database) -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)
+    account_id = world.anna.accounts["manager"]
+    run(database, "UPDATE ab_user SET password = %s WHERE id = %s", weak, account_id)
+
+    def stored() -> str:
+        [(found,)] = rows(database, "SELECT password FROM ab_user WHERE id = %s", account_id)
+        return str(found)
+
+    browser = Browser(world.app, world.anna.host)
+    assert browser.post("/login/", email="manager@anna.test", password="not it").status_code != 302
+    assert stored() == weak
+    assert browser.post("/login/", email="manager@anna.test", password=PASSWORD).status_code == 302
+    strong = stored()
+    assert strong != weak
+    assert not PasswordHasher().check_needs_rehash(strong)
+    assert (
+        Browser(world.app, world.anna.host)
+        .post("/login/", email="manager@anna.test", password=PASSWORD)
+        .status_code
+        == 302
+    )
+    assert stored() == strong
+    assert is_in(browser)
+
+
+def test_a_cookie_of_the_former_key_holds_until_that_is_taken_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Browser(world.app, world.anna.host)
+    browser.post("/login/", email="manager@anna.test", password=PASSWORD)
+    config = world.app.config
+    monkeypatch.setitem(config, "SECRET_KEY_FALLBACKS", [config["SECRET_KEY"]])
+    monkeypatch.setitem(config, "SECRET_KEY", "the key that comes next, of 32 characters")
+    cookie = cookie_of(browser, world.anna.host)
+    assert is_in(copied(world, world.anna.host, cookie))
+    monkeypatch.setitem(config, "SECRET_KEY_FALLBACKS", [])
+    assert not is_in(copied(world, world.anna.host, cookie))
 
 
 def test_everybody_refused_reads_the_same(world: World, database: Database) -> None:

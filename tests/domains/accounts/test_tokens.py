@@ -110,6 +110,26 @@ def test_a_repeat_within_the_grace_gets_the_same_successor(phone: App, database:
     assert live_tokens(database) == 1
 
 
+def test_a_planned_change_of_the_key_ends_nothing(
+    phone: App, world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens of the former key hold, also where the second of two swaps comes after the change."""
+    first = phone.swap()
+    config = world.app.config
+    monkeypatch.setitem(config, "SECRET_KEY_FALLBACKS", [config["SECRET_KEY"]])
+    monkeypatch.setitem(config, "SECRET_KEY", "the key that comes next, of 32 characters")
+    assert phone.reads() == 200
+    second = phone.swap()
+    assert second.json["refresh_token"] == first.json["refresh_token"]
+    former, present = phone.access, phone.keep(second).access
+    assert former != present
+    assert phone.reads() == 200
+    assert live_tokens(database) == 1
+    monkeypatch.setitem(config, "SECRET_KEY_FALLBACKS", [])
+    assert phone.reads(former) == 401
+    assert phone.reads(present) == 200
+
+
 def test_a_replay_after_the_grace_ends_the_whole_family(
     phone: App, world: World, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

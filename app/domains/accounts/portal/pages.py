@@ -31,6 +31,7 @@ from app.domains.accounts.forms import (
 )
 from app.domains.accounts.models import WEB, Account, Invitation
 from app.domains.accounts.service import account, people, signin
+from app.domains.accounts.service.passwords import needs_new_hash
 
 bp = Blueprint("accounts", __name__, template_folder="../templates")
 
@@ -103,6 +104,9 @@ def login() -> Any:
     except WrongCredentials as error:
         form.show_refusal(error)
         return _login_page(form, error.status)
+    if needs_new_hash(user.password):
+        with platform_scope(ACCOUNTS), transaction():
+            signin.strengthen(user, password)
     return redirect(safe_next(form.next.data, home()))
 
 

@@ -40,3 +40,8 @@ def matches(stored: str | None, password: str) -> bool:
         return _hasher.verify(stored or _NOBODY, password) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+def needs_new_hash(stored: str) -> bool:
+    """Whether it was made with other parameters than are usual now. Raises InvalidHashError."""
+    return _hasher.check_needs_rehash(stored)

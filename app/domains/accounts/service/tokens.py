@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.core import clock, security_log, signing
 from app.core.db import db
@@ -64,8 +65,8 @@ def rotate(token: str, *, tenant_id: int | None, audience: str) -> TokenPair | R
     seen = queries.viewer_of_session_id(session.id, tenant_id=tenant_id, ip=None)
     if seen is None:
         raise TokenRefused
-    following = signing.successor(token)
     if found.used_at is None:
+        following = signing.successor(token)
         found.used_at = now
         session.expires_at = min(
             now + policies.REFRESH_TOKEN_LIFE, session.created_at + policies.API_SESSION_LIFE
@@ -79,7 +80,19 @@ def rotate(token: str, *, tenant_id: int | None, audience: str) -> TokenPair | R
             events.RefreshTokenReused(tenant_id=tenant_id, user_id=session.user_id, session_id=session.id)
         )
         return Reused()
+    else:
+        following = _handed_out(token)
     return _pair(session.user_id, session.id, audience, following)
+
+
+def _handed_out(token: str) -> str:
+    """The successor that the first use got; by the former key, where the key was changed in between."""
+    known = (
+        following
+        for following in signing.successors(token)
+        if queries.refresh_token(signin.hashed(following))
+    )
+    return next(known, signing.successor(token))
 
 
 def session_of(access_token: str, *, audience: str) -> int:
@@ -89,7 +102,7 @@ def session_of(access_token: str, *, audience: str) -> int:
     try:
         claims: dict[str, Any] = jwt.decode(
             access_token,
-            signing.access_key().public_key(),
+            _key_of(access_token),
             algorithms=[ALGORITHM],
             audience=audience,
             issuer=audience,
@@ -100,6 +113,16 @@ def session_of(access_token: str, *, audience: str) -> int:
         return int(claims["sid"])
     except (jwt.PyJWTError, ValueError, TypeError):
         raise TokenRefused from None
+
+
+def _key_of(access_token: str) -> Ed25519PublicKey:
+    """The key of ours that it names, the present one where it names none; the header is believed in nothing
+    else. Raises TokenRefused."""
+    named = jwt.get_unverified_header(access_token).get("kid", signing.public_jwk()["kid"])
+    found = signing.public_keys().get(str(named))
+    if found is None:
+        raise TokenRefused
+    return found
 
 
 def _keep(session_id: int, tenant_id: int | None, token: str, now: dt.datetime) -> None:
