@@ -259,7 +259,8 @@ DISPUTES_BOOKED = _books(
     "dispute",
     "('disputes_held', CASE t.status WHEN 'open' THEN t.amount_minor ELSE 0 END),"
     " ('dispute_losses', CASE t.status WHEN 'lost' THEN t.amount_minor ELSE 0 END),"
-    " ('provider_balance', CASE t.status WHEN 'won' THEN 0 ELSE -t.amount_minor END)",
+    " ('processing_fees', t.fee_minor),"
+    " ('provider_balance', CASE t.status WHEN 'won' THEN 0 ELSE -t.amount_minor END - t.fee_minor)",
     "dispute {id}: {code} is {booked} in the books, not {minor}",
 )
 SALES_BOOKED = _books(

@@ -39,6 +39,7 @@ KIND_OF_ENTRY: Mapping[str, Any] = {
     "dispute": _l("Dispute opened"),
     "dispute_won": _l("Dispute won"),
     "dispute_lost": _l("Dispute lost"),
+    "dispute_fee": _l("Fee of a dispute"),
     "reversal": _l("Reversal"),
 }
 
@@ -53,7 +54,7 @@ MEANING: Mapping[str, Any] = {
     TAX_PAYABLE: _l("Collected with the prices, and owed to the tax office."),
     REFUNDS_PENDING: _l("On its way back to customers, but not there yet."),
     TENANT_REVENUE: _l("What is left for you of what was sold."),
-    PROCESSING_FEES: _l("What the payment provider keeps of each payment."),
+    PROCESSING_FEES: _l("What the payment provider keeps of payments, and for disputes."),
     DISPUTE_LOSSES: _l("What you lost to customers' banks."),
 }
 

@@ -330,7 +330,8 @@ class Refund(TenantOwned, Timestamped, Model):
 
 
 class Dispute(TenantOwned, Timestamped, Model):
-    """A customer's bank took a payment back; `amount_minor` is held until it is decided."""
+    """A customer's bank took a payment back; `amount_minor` is held until it is decided. `fee_minor` is what
+    the provider keeps for it, as far as it is known; a part may come back."""
 
     __tablename__ = "dispute"
     MOVES: ClassVar[dict[str, frozenset[str]]] = {
@@ -346,6 +347,7 @@ class Dispute(TenantOwned, Timestamped, Model):
     reason: Mapped[str] = mapped_column(String(60))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
+    fee_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     opened_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 

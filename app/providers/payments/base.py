@@ -129,8 +129,17 @@ class ProviderRefund:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderFee:
+    """What the provider keeps for one movement `id` of its balance; negative where it gives some back."""
+
+    id: str
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderDispute:
-    """A chargeback; `status` ends as won or lost (Stripe's words)."""
+    """A chargeback; `status` ends as won or lost (Stripe's words), and `fees` grow as it goes on."""
 
     id: str
     payment_id: str
@@ -138,6 +147,7 @@ class ProviderDispute:
     currency: str
     status: str
     reason: str
+    fees: tuple[ProviderFee, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

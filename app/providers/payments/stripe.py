@@ -27,6 +27,7 @@ from app.providers.payments.base import (
     PaymentStatus,
     ProviderDispute,
     ProviderEvent,
+    ProviderFee,
     ProviderPayment,
     ProviderRefund,
     RefundRequest,
@@ -271,7 +272,13 @@ def _dispute(dispute: stripe.Dispute) -> ProviderDispute:
         currency=currency,
         status=dispute.status,
         reason=dispute.reason,
+        fees=tuple(_fee(moved) for moved in dispute.balance_transactions),
     )
+
+
+def _fee(moved: stripe.BalanceTransaction) -> ProviderFee:
+    currency = moved.currency.upper()
+    return ProviderFee(moved.id, from_stripe(moved.fee, currency), currency)
 
 
 def _event(event: dict[str, Any]) -> ProviderEvent:

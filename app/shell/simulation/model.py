@@ -47,6 +47,7 @@ class Dispute:
     line: int
     amount: int
     status: str
+    fee: int = 0
 
 
 @dataclass
@@ -282,6 +283,10 @@ class Model(Calendars):
             dispute.status = row["status"]
             goes_to = "provider_balance" if dispute.status == "won" else "dispute_losses"
             self.books.move(company, (goes_to, None, minor), ("disputes_held", None, -minor))
+        fee = row["fee_minor"] - dispute.fee
+        if fee:
+            dispute.fee = row["fee_minor"]
+            self.books.move(company, ("processing_fees", None, fee), ("provider_balance", None, -fee))
         earning = self.seats[line.seat].earning
         if earning is not None:
             earning.is_held = any(d.line == line.id and d.status == "open" for d in self.disputes.values())

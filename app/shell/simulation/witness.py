@@ -33,7 +33,7 @@ CHANGED = (
     (
         "told_dispute",
         """
-        SELECT t.id, t.amount_minor, t.status, a.line_id
+        SELECT t.id, t.amount_minor, t.fee_minor, t.status, a.line_id
         FROM dispute t JOIN allocation a ON a.tenant_id = t.tenant_id AND a.payment_id = t.payment_id
         WHERE {new} ORDER BY t.id
         """,

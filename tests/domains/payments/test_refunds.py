@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -16,10 +17,11 @@ from app.core.states import MoveNotAllowed
 from app.core.transaction import transaction
 from app.domains.payments import jobs, queries, service
 from app.domains.payments.errors import DisputedPayment, NothingToRefund, RefundTooLarge
-from app.domains.payments.models import Allocation, OrderLine, Payment, Receipt, Refund
+from app.domains.payments.models import Allocation, Dispute, OrderLine, Payment, Receipt, Refund
+from app.providers.payments import ProviderDispute, ProviderFee
 from tests.domains.payments.support import Bought, Till, line, race, state
 
-FEE = 146
+FEE, DISPUTE_FEE = 146, 1500
 
 
 def at_provider(till: Till, bought: Bought) -> list[tuple[int, str]]:
@@ -229,8 +231,8 @@ def test_a_dispute_holds_its_money_and_stops_refunds(till: Till, outcome: str) -
     dispute = till.controls.dispute(till.payment(bought).provider_ref or "")
     till.hear(*till.events("charge.dispute.created"))
     assert till.balances() == {
-        "provider_balance": -FEE,
-        "processing_fees": FEE,
+        "provider_balance": -FEE - DISPUTE_FEE,
+        "processing_fees": FEE + DISPUTE_FEE,
         "disputes_held": 4000,
         "customer_funds": -4000,
     }
@@ -240,7 +242,7 @@ def test_a_dispute_holds_its_money_and_stops_refunds(till: Till, outcome: str) -
     till.hear(*till.events("charge.dispute.closed"))
     assert state(till, bought)["disputes"] == [(outcome, 4000)]
     if outcome == "won":
-        assert till.balances()["provider_balance"] == 4000 - FEE
+        assert till.balances()["provider_balance"] == 4000 - FEE - DISPUTE_FEE
         assert "disputes_held" not in till.balances()
         till.refund(bought.line, 4000)
     else:
@@ -263,6 +265,30 @@ def test_messages_about_a_dispute_in_any_order(till: Till) -> None:
         ends.append(state(till, bought))
     assert ends[0]["disputes"] == [("lost", 4000)]
     assert ends[0] == ends[1]
+    assert till.balances()["processing_fees"] == 2 * (FEE + DISPUTE_FEE)
+
+
+def test_each_fee_of_a_dispute_is_booked_once_and_may_come_back(till: Till) -> None:
+    """Providers tell a dispute's movements one by one; an old answer that is late takes nothing away."""
+    bought = till.buy()
+    payment = till.payment(bought)
+    taken = ProviderFee("txn_taken", 1500, "EUR")
+    others = ProviderFee("txn_usd", 1600, "USD")
+    returned = ProviderFee("txn_returned", -1500, "EUR")
+    opened = ProviderDispute("dp_1", payment.provider_ref or "", 4000, "EUR", "needs_response", "fraudulent")
+    won = replace(opened, status="won")
+    for seen, fee in (
+        (opened, 0),
+        (replace(opened, fees=(taken, others)), 1500),
+        (opened, 1500),
+        (replace(won, fees=(taken, others, returned)), 0),
+        (replace(opened, fees=(taken, others)), 0),
+    ):
+        with till.writing():
+            service.record_dispute(payment.id, seen)
+        [dispute] = till.all(Dispute)
+        assert dispute.fee_minor == fee
+        assert till.balances()["processing_fees"] == FEE + fee
 
 
 def test_amounts_go_back_in_the_steps_that_the_provider_can_move(till: Till) -> None:

@@ -196,7 +196,7 @@ class DisputeEntry(Kept):
     icon, rank = "alert-triangle", 40
     waits = ("status", (models.OPEN,))
     columns = ("provider_ref", "payment", "amount_minor", "reason", "status", "opened_at")
-    details = (*columns, "closed_at")
+    details = (*columns, "closed_at", "fee_minor")
     search = ("provider_ref",)
     filters = ("status", "payment_id", "opened_at")
     choices = {"status": tuple(models.DISPUTE_STATUS.items())}
@@ -205,10 +205,11 @@ class DisputeEntry(Kept):
         "payment": _l("Payment"),
         "payment_id": _l("Payment"),
         "amount_minor": _l("Amount"),
+        "fee_minor": _l("Provider's fee"),
         "opened_at": _l("Opened"),
         "closed_at": _l("Decided"),
     }
-    formats = amounts("amount_minor")
+    formats = amounts("amount_minor", "fee_minor")
     tones = {"status": {models.OPEN: "warning", models.WON: "success", models.LOST: "danger"}}
     empty_title = _l("No disputes")
     empty_text = _l("No customer's bank has taken a payment back.")
