@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.domains.accounts.models import Person as PersonRow
 from app.domains.messaging import service
 from bench.data import FIRST_PERSON
 from bench.ground import Ground
-from bench.measuring import ROOT, ask
+from bench.measuring import ROOT
 
 PER_ACCOUNT = 10  # sockets that one account may hold
 RECEIVERS = "bench.chatters"
@@ -29,7 +30,7 @@ class Pace:
     limited, so several do."""
 
     room: int = 50
-    rates: tuple[int, ...] = (10, 25, 50)
+    rates: tuple[int, ...] = (10, 25, 50, 100)
     seconds: float = 4.0
     sockets: int = 3_000
 
@@ -42,7 +43,6 @@ def measure(ground: Ground, pace: Pace, say: Callable[[str], None]) -> dict[str,
     before = server.memory()
     for rate in pace.rates:
         say(f"a room of {pace.room}, {rate} messages a second")
-        spent = server.cpu()
         plan = {
             **_where(ground, server.port),
             "cookies": [ground.signed_in(place).cookie for place in places],
@@ -51,7 +51,7 @@ def measure(ground: Ground, pace: Pace, say: Callable[[str], None]) -> dict[str,
             "rate": rate,
             "seconds": pace.seconds,
         }
-        answer = ask([sys.executable, "-m", RECEIVERS], plan)
+        answer, spent = _talked(plan, server.cpu)
         name = f"room of {pace.room}, {rate}/s offered"
         assert answer["lost"] == 0, f"{answer['lost']} of {answer['expected']} deliveries did not come"
         found |= {
@@ -59,9 +59,42 @@ def measure(ground: Ground, pace: Pace, say: Callable[[str], None]) -> dict[str,
             f"{name}: delivered per second": answer["delivered"] / answer["seconds"],
             f"{name}: from send to read, p50 ms": answer["p50"],
             f"{name}: from send to read, p95 ms": answer["p95"],
-            f"{name}: CPU of the server per message, ms": (server.cpu() - spent) / answer["messages"] * 1000,
+            f"{name}: CPU of the server per message, ms": spent / answer["messages"] * 1000,
         }
     return {**found, **_held(ground, pace, say), "memory before the first socket, MiB": before}
+
+
+def _talked(plan: dict[str, Any], cpu: Callable[[], float]) -> tuple[dict[str, Any], float]:
+    """The chatters' answer, and how much `cpu` grew while they talked; coming in is not counted."""
+    with _chatters(plan) as (say, heard):
+        assert heard()["joined"] == plan["sockets"]
+        before = cpu()
+        say("")
+        answer = heard()
+        return answer, cpu() - before
+
+
+@contextlib.contextmanager
+def _chatters(plan: dict[str, Any]) -> Iterator[tuple[Callable[[str], None], Callable[[], dict[str, Any]]]]:
+    """The process of the sockets: how to say a line to it, and how to wait for its next."""
+    command, pipe = [sys.executable, "-m", RECEIVERS], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+
+        def say(line: str) -> None:
+            assert process.stdin is not None
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+
+        def heard() -> dict[str, Any]:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError("the chatters gave up")
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+
+        say(json.dumps(plan))
+        yield say, heard
 
 
 def _held(ground: Ground, pace: Pace, say: Callable[[str], None]) -> dict[str, Any]:
@@ -91,17 +124,8 @@ def _held(ground: Ground, pace: Pace, say: Callable[[str], None]) -> dict[str, A
 
 def ask_while_held(plan: dict[str, Any], memory: Callable[[], float]) -> dict[str, Any]:
     """The chatters' answer, with what `memory` says while all of their sockets are open."""
-    command = [sys.executable, "-m", RECEIVERS]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(plan) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError("the chatters gave up")
-        answer: dict[str, Any] = json.loads(line)
+    with _chatters(plan) as (_say, heard):
+        answer = heard()
         answer["memory"] = memory()
     return answer
 

@@ -144,14 +144,18 @@ async def open_all(plan: dict[str, Any]) -> tuple[list[Socket], int, float]:
 
 
 async def talk(plan: dict[str, Any]) -> dict[str, Any]:
-    """A room in which messages are sent at a steady rate, by its accounts in turn."""
+    """A room in which messages are sent at a steady rate, by two sockets of each account in turn; it begins
+    when told to, with all of them in it."""
     sockets, refused, _seconds = await open_all(plan)
     conversation_id = plan["conversation_id"]
     for socket in sockets:
         joined = await socket.ask("join", {"conversation_id": conversation_id, "after_seq": 10**9})
         assert joined.get("ok"), joined
+    print(json.dumps({"joined": len(sockets)}), flush=True)  # noqa: T201 - whoever measures begins now
+    await asyncio.to_thread(sys.stdin.readline)
     sent: dict[str, float] = {}
-    speakers = sockets[: len(plan["cookies"])]
+
+    speakers = sockets[: 2 * len(plan["cookies"])]
 
     async def say(number: int) -> None:
         body = f"{number}:{'x' * 100}"

@@ -21,15 +21,13 @@ from typing import Any, ClassVar
 from flask import Flask, current_app
 from flask_babel import gettext as _
 from flask_socketio import Namespace, SocketIO
-from redis import Redis
-from redis.exceptions import RedisError
-from socketio import RedisManager
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.core import metrics, quick_redis, tally
+from app.core import metrics, tally
 from app.core.errors import DomainError, Invalid, NotAllowed, SignInNeeded, TooMany, Unavailable
+from app.core.rooms import Queue, Rooms
 from app.core.viewer import Viewer
 from app.core.web.viewing import viewer
 from app.core.wire import LARGEST_FRAME, Wire, on_greenlets
@@ -46,7 +44,6 @@ PER_ACCOUNT = 10
 MOST_ON_THREADS, MOST_ON_GREENLETS = 2_000, 10_000
 LOOK_SECONDS = 1.0
 PING_SECONDS, PONG_SECONDS = 25, 20
-LISTEN_AGAIN_SECONDS = 1.0
 
 IsAlive = Callable[[Collection[int]], set[int]]
 
@@ -291,38 +288,6 @@ def refusal(error: DomainError) -> dict[str, Any]:
     return {"error": {name: value for name, value in said.items() if value is not None}}
 
 
-class Queue(RedisManager):
-    """Carries what is said to the sockets of other processes. Where Redis is away they wait for their
-    clients to ask; those of this process are told all the same."""
-
-    publisher: Redis | None = None
-
-    def _redis_connect(self) -> None:
-        # A publisher must not wait; it knows for all threads that Redis is away. A listener waits for good.
-        self.publisher = self.publisher or quick_redis.connect(self.redis_url)
-        self.redis = self.publisher
-        self.pubsub = quick_redis.connect_patiently(self.redis_url).pubsub(ignore_subscribe_messages=True)
-        self.connected = True
-
-    def _publish(self, data: Any) -> Any:
-        try:
-            if not self.connected:
-                self._redis_connect()
-            return self.redis.publish(self.channel, self.json.dumps(data))
-        except RedisError:
-            return None  # a hint; quick_redis says once that Redis is away
-
-    def _redis_listen_with_retries(self) -> Any:
-        """As the library's, which waits for up to a minute after Redis is back."""
-        while True:
-            try:
-                self._redis_connect()
-                self.pubsub.subscribe(self.channel)
-                yield from self.pubsub.listen()
-            except (RedisError, OSError, ValueError):  # the last: its connection was closed meanwhile
-                time.sleep(LISTEN_AGAIN_SECONDS)
-
-
 def init_app(
     app: Flask, *, redis_url: str, channel: str, is_alive: IsAlive, channels: list[Channel], held_here: bool
 ) -> None:
@@ -339,7 +304,7 @@ def init_app(
         app,
         async_mode="threading",
         async_handlers=False,  # one after the other: who sends much waits, and holds one connection
-        client_manager=Queue(redis_url, channel=channel, logger=library_log) if redis_url else None,
+        client_manager=(Queue(redis_url, channel=channel, logger=library_log) if redis_url else Rooms()),
         cors_allowed_origins=[],  # the door asks for more than the library would
         transports=["websocket"],
         namespaces=[namespace.namespace for namespace in channels],

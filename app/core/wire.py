@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
+from wsproto.frame_protocol import FrameProtocol
 from wsproto.utilities import ProtocolError
 
 log = logging.getLogger(__name__)
 
 SERVER_SOCKET = "gunicorn.socket"
+WIRE = "wemaster.wire"  # where the handshake's environment names the wire that came of it
 LARGEST_FRAME = 64 * 1024
 EVENTS_PER_SECOND = 20
 SEND_SECONDS = 10  # how long a client that does not read is waited for
@@ -42,6 +44,11 @@ class Budget:
         self._left = min(self._rate, self._left + (now - self._at) * self._rate) - 1
         self._at = now
         return self._left >= 0
+
+
+def frame_of(text: str) -> bytes:
+    """A message as it goes over each web socket; made once, it is the same for all."""
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(text))
 
 
 class _Thread(threading.Thread):
@@ -68,6 +75,7 @@ class Wire:
         self._handler, self._opened, self._ended = handler, opened, ended
         self._budget = Budget(EVENTS_PER_SECOND)
         self._socket: socket.socket | None = None
+        self._line: Line | None = None
         self._web_socket: Server | None = None
 
     @staticmethod
@@ -81,8 +89,10 @@ class Wire:
 
     def __call__(self, environ: dict[str, Any], _start_response: Any) -> list[bytes]:
         connection = environ[SERVER_SOCKET]
+        environ[WIRE] = self
         self._socket = connection if on_greenlets() else _take(connection)
-        environ = {**environ, SERVER_SOCKET: Line(self._socket)}
+        self._line = Line(self._socket)
+        environ = {**environ, SERVER_SOCKET: self._line}
         # Compression would cost each socket more memory than all else, and unpacks bombs.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self._opened(environ, self)
@@ -110,6 +120,12 @@ class Wire:
             self._web_socket.send(message)
         except ConnectionClosed as error:
             raise OSError from error
+
+    def push(self, frame: bytes) -> bool:
+        """Send a frame if that can be done at once. Whoever speaks to many must not wait for one of them."""
+        if self._line is None or self._web_socket is None or not self._web_socket.connected:
+            return False
+        return self._line.push(frame)
 
     def wait(self) -> str | bytes | None:
         """The next thing that the client says; None when it has ended, or says too much."""
@@ -149,21 +165,56 @@ class Line:
 
     def send(self, data: bytes) -> int:
         """Raises OSError where the client is gone, or has not read for some seconds."""
+        with self._lock:
+            self._send_patiently(memoryview(data))
+        return len(data)
+
+    def push(self, data: bytes) -> bool:
+        """Send it if nobody else is sending and the client reads; False: nothing went out, or the client is
+        gone. What was begun is finished on a thread of its own."""
+        if not self._lock.acquire(blocking=False):
+            return False
         try:
-            with self._lock:
-                (_send_by_greenlet if on_greenlets() else _send)(self._connection, data)
+            sent = self._send_at_once(data)
+        except OSError:
+            sent = 0  # reading finds out, and ends the connection
+        if not 0 < sent < len(data):
+            self._lock.release()
+            return sent > 0
+        _Thread(target=self._finish, args=(memoryview(data)[sent:],), name="slow socket").start()
+        return True
+
+    def _finish(self, rest: memoryview) -> None:
+        try:
+            self._send_patiently(rest)
+        except OSError:
+            log.info("a client does not read; its socket is closed")
+        finally:
+            self._lock.release()
+
+    def _send_at_once(self, data: bytes) -> int:
+        """How much the system takes now."""
+        try:
+            if on_greenlets():
+                return os.write(self._connection.fileno(), data)  # gevent's own would wait
+            return int(self._connection.send(data, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return 0
+
+    def _send_patiently(self, data: memoryview) -> None:
+        try:
+            (_send_by_greenlet if on_greenlets() else _send)(self._connection, data)
         except OSError:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
             raise
-        return len(data)
 
 
-def _send(connection: Any, data: bytes) -> None:
+def _send(connection: Any, data: memoryview) -> None:
     connection.sendall(data)  # `_take` has set its time limit
 
 
-def _send_by_greenlet(connection: Any, data: bytes) -> None:
+def _send_by_greenlet(connection: Any, data: memoryview) -> None:
     """Mostly all goes out at once, and that costs no timer."""
     import gevent
 
@@ -173,7 +224,7 @@ def _send_by_greenlet(connection: Any, data: bytes) -> None:
         sent = 0
     if sent < len(data):
         with gevent.Timeout(SEND_SECONDS, TimeoutError("the client does not read")):
-            connection.sendall(memoryview(data)[sent:])
+            connection.sendall(data[sent:])
 
 
 def _take(connection: socket.socket) -> socket.socket:

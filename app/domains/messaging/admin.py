@@ -46,6 +46,7 @@ class MemberEntry(AdminEntry):
     details: tuple[str, ...] = ("conversation", *columns)
     only_on_page = ("conversation",)
     search = ("person.full_name",)
+    eager = ("conversation.tutor", "conversation.student")  # by whom conversations are called
     filters = ("conversation_id", "person_id")
     labels = {
         "conversation": _l("Conversation"),
@@ -69,6 +70,7 @@ class MessageEntry(AdminEntry):
     details: tuple[str, ...] = ("conversation", *columns)
     only_on_page = ("conversation",)
     search = ("body", "author.full_name")
+    eager = ("conversation.tutor", "conversation.student")  # by whom conversations are called
     filters = ("conversation_id", "author_id", "sent_at")
     order = ("sent_at", "desc")
     labels = {

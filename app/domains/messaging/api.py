@@ -7,13 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from app.core.errors import Invalid, NotFound
 from app.core.ids import MAX_ID, row_id
 from app.core.rights import TENANT
 from app.core.transaction import transaction
-from app.core.web.api_view import BadBody
+from app.core.web.api_body import body
 from app.core.web.describing import (
     DONE,
     MOMENT,
@@ -74,26 +73,23 @@ def messages(conversation_id: int) -> Any:
 @bp.post("/api/v1/conversations/<id:conversation_id>/messages")
 def write(conversation_id: int) -> Any:
     """`client_id` is a UUID of the caller's own making: sent again, it gives the message that it made."""
-    person_id, body = _person_id(), _body()
-    client_id, text = _uuid(body.get("client_id")), body.get("body")
-    if not isinstance(text, str):
+    person_id, given = _person_id(), body({"client_id": str, "body": str})
+    client_id, text = _uuid(given.get("client_id")), given.get("body")
+    if text is None:
         raise Invalid(field="body")
     with transaction():
-        conversation = queries.conversation(conversation_id, person_id)
-        message = service.send(conversation, author_id=person_id, client_id=client_id, body=text)
-        answer = wire_form(message)
-    return jsonify(answer), 201
+        said = service.send(conversation_id, author_id=person_id, client_id=client_id, body=text)
+    return jsonify(wire_form(said)), 201
 
 
 @bp.post("/api/v1/conversations/<id:conversation_id>/read")
 def read(conversation_id: int) -> Any:
     """The caller has seen everything up to `seq`."""
-    person_id, seq = _person_id(), _body().get("seq")
-    if type(seq) is not int or not 0 <= seq <= MAX_ID:
+    person_id, seq = _person_id(), body({"seq": int}).get("seq")
+    if seq is None or not 0 <= seq <= MAX_ID:
         raise Invalid(field="seq")
     with transaction():
-        conversation = queries.conversation(conversation_id, person_id)
-        service.mark_read(conversation, person_id=person_id, seq=seq)
+        service.mark_read(conversation_id, person_id=person_id, seq=seq)
     return "", 204
 
 
@@ -104,16 +100,6 @@ def _person_id() -> int:
     if person_id is None:
         raise NotFound
     return person_id
-
-
-def _body() -> dict[str, Any]:
-    try:
-        body = request.get_json()
-    except (BadRequest, RecursionError, UnicodeDecodeError):
-        raise BadBody from None
-    if not isinstance(body, dict):
-        raise BadBody
-    return body
 
 
 def _uuid(value: Any) -> UUID:

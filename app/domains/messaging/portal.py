@@ -19,7 +19,8 @@ from app.core.web.csrf import keeps_text
 from app.core.web.viewing import login_required, on_tenant, signed_in
 from app.domains.messaging import queries, service
 from app.domains.messaging.forms import MessageForm
-from app.domains.messaging.models import MOST_CHARACTERS, Conversation, Message
+from app.domains.messaging.models import MOST_CHARACTERS, Conversation
+from app.domains.messaging.queries import Part, Said
 
 bp = Blueprint("messaging", __name__, template_folder="templates", url_prefix="/messages")
 
@@ -43,11 +44,12 @@ def show(conversation_id: int) -> Any:
     person_id = _person_id()
     conversation = queries.conversation(conversation_id, person_id)
     before = row_id(request.args.get("before", ""))
-    if before is None and conversation.last_seq:
+    parts = queries.parts(conversation)
+    if before is None and conversation.last_seq > _read_by(person_id, parts):
         with transaction():
-            service.mark_read(conversation, person_id=person_id, seq=conversation.last_seq)
+            service.mark_read(conversation_id, person_id=person_id, seq=conversation.last_seq)
     form = MessageForm(formdata=None, data={"client_id": str(uuid4())})
-    return _page(conversation, person_id, form, before=before), 200
+    return _page(conversation, parts, person_id, form, before=before), 200
 
 
 @bp.post("/<id:conversation_id>")
@@ -58,18 +60,18 @@ def write(conversation_id: int) -> Any:
     person_id, form = _person_id(), MessageForm()
     conversation = queries.conversation(conversation_id, person_id)
     if not form.validate():
-        return _page(conversation, person_id, form), 422
+        return _page(conversation, queries.parts(conversation), person_id, form), 422
     try:
         with transaction():
             service.send(
-                conversation,
+                conversation_id,
                 author_id=person_id,
                 client_id=UUID(form.client_id.data),
                 body=form.body.data or "",
             )
     except DomainError as error:
         form.show_refusal(error)
-        return _page(conversation, person_id, form), error.status
+        return _page(conversation, queries.parts(conversation), person_id, form), error.status
     return redirect(url_for(".show", conversation_id=conversation_id) + "#write")
 
 
@@ -83,9 +85,19 @@ def between(tutor_id: int, student_id: int) -> Any:
     return redirect(url_for(".show", conversation_id=found.id))
 
 
-def _page(conversation: Conversation, person_id: int, form: MessageForm, *, before: int | None = None) -> str:
+def _read_by(person_id: int, parts: Sequence[Part]) -> int:
+    return next((part.read_seq for part in parts if part.person_id == person_id), 0)
+
+
+def _page(
+    conversation: Conversation,
+    parts: Sequence[Part],
+    person_id: int,
+    form: MessageForm,
+    *,
+    before: int | None = None,
+) -> str:
     messages = queries.messages_before(conversation.id, before)
-    parts = queries.parts(conversation)
     others = [part for part in parts if part.person_id != person_id]
     return render_template(
         "messaging/show.html",
@@ -104,12 +116,12 @@ def _page(conversation: Conversation, person_id: int, form: MessageForm, *, befo
     )
 
 
-def _day(message: Message) -> dt.date:
+def _day(message: Said) -> dt.date:
     """By the clock of whoever looks."""
     return message.sent_at.astimezone(get_timezone()).date()
 
 
-def _earlier(conversation: Conversation, messages: Sequence[Message]) -> str | None:
+def _earlier(conversation: Conversation, messages: Sequence[Said]) -> str | None:
     if not messages or messages[0].seq <= 1:
         return None
     return url_for(".show", conversation_id=conversation.id, before=messages[0].seq)

@@ -6,11 +6,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload, raiseload
 from sqlalchemy.sql import ColumnElement
 
+from app.core import plain
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import Guardianship, Person
@@ -18,6 +21,7 @@ from app.domains.booking.models import Lesson, Seat
 from app.domains.messaging.models import Conversation, ConversationMember, Message
 
 PAGE = 50  # messages at a time
+_NOTED = "messaging.said"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,20 @@ class Part:
     read_seq: int
 
 
+@dataclass(frozen=True)
+class Said:
+    """A message, with who wrote it."""
+
+    id: int
+    conversation_id: int
+    seq: int
+    author_id: int
+    author_name: str
+    client_id: UUID
+    body: str
+    sent_at: dt.datetime
+
+
 def _takes_part(person_id: int | InstrumentedAttribute[int]) -> ColumnElement[bool]:
     guardian = select(Guardianship.id).where(
         Guardianship.guardian_id == person_id, Guardianship.child_id == Conversation.student_id
@@ -53,17 +71,24 @@ def _takes_part(person_id: int | InstrumentedAttribute[int]) -> ColumnElement[bo
     return or_(Conversation.tutor_id == person_id, Conversation.student_id == person_id, guardian.exists())
 
 
-def conversation(conversation_id: int, person_id: int, *, lock: bool = False) -> Conversation:
-    """With tutor and student. Raises NotFound for one that the person takes no part in; with `lock` the
-    row as it is now, whoever writes in it next waits."""
-    query = (
+def takes_part(conversation: Any, person: ColumnElement[int]) -> ColumnElement[bool]:
+    """The same for a statement past the ORM: `conversation` has its table's columns."""
+    family = Guardianship.__table__.c
+    guardian = select(family.id).where(
+        family.tenant_id == conversation.tenant_id,
+        family.child_id == conversation.student_id,
+        family.guardian_id == person,
+    )
+    return or_(conversation.tutor_id == person, conversation.student_id == person, guardian.exists())
+
+
+def conversation(conversation_id: int, person_id: int) -> Conversation:
+    """With tutor and student. Raises NotFound for one that the person takes no part in."""
+    found = db.session.scalars(
         select(Conversation)
         .where(Conversation.id == conversation_id, _takes_part(person_id))
         .options(joinedload(Conversation.tutor), joinedload(Conversation.student), raiseload("*"))
-    )
-    if lock:
-        query = query.with_for_update(of=Conversation).execution_options(populate_existing=True)
-    found = db.session.scalars(query).one_or_none()
+    ).one_or_none()
     if found is None:
         raise NotFound
     return found
@@ -119,52 +144,104 @@ def parts(conversation: Conversation) -> list[Part]:
     return [found[person_id] for person_id in ids if person_id in found]
 
 
-def member_for_update(conversation_id: int, person_id: int) -> ConversationMember | None:
-    return db.session.scalars(
-        select(ConversationMember)
-        .where(
-            ConversationMember.conversation_id == conversation_id, ConversationMember.person_id == person_id
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+# Messages are read past the ORM: each one that is written is read again for those who hear it.
+_MESSAGE, _AUTHOR = Message.__table__.c, Person.__table__.c
+_CONVERSATION, _MEMBER = Conversation.__table__.c, ConversationMember.__table__.c
+_SAID = (
+    select(
+        _MESSAGE.id,
+        _MESSAGE.conversation_id,
+        _MESSAGE.seq,
+        _MESSAGE.author_id,
+        _AUTHOR.full_name,
+        _MESSAGE.client_id,
+        _MESSAGE.body,
+        _MESSAGE.sent_at,
+    )
+    .join_from(
+        Message.__table__,
+        Person.__table__,
+        and_(_AUTHOR.id == _MESSAGE.author_id, _AUTHOR.tenant_id == _MESSAGE.tenant_id),
+    )
+    .where(_MESSAGE.tenant_id == plain.tenant())
+)
+_IN_CONVERSATION = _SAID.where(_MESSAGE.conversation_id == bindparam("conversation_id"))
+_BY_ID = _SAID.where(_MESSAGE.id == bindparam("message_id"))
+_OF_CLIENT = _IN_CONVERSATION.where(
+    _MESSAGE.author_id == bindparam("author_id"), _MESSAGE.client_id == bindparam("client_id")
+)
+_AFTER = (
+    _IN_CONVERSATION.where(_MESSAGE.seq > bindparam("seq")).order_by(_MESSAGE.seq).limit(bindparam("most"))
+)
+_LAST = _IN_CONVERSATION.order_by(_MESSAGE.seq.desc()).limit(bindparam("most"))
+_BEFORE = _LAST.where(_MESSAGE.seq < bindparam("seq"))
 
 
-def message(message_id: int) -> Message:
-    """With its author. Raises NotFound."""
-    found = db.session.scalars(_messages().where(Message.id == message_id)).one_or_none()
-    if found is None:
-        raise NotFound
-    return found
+def _said(statement: Select[Any], **values: Any) -> list[Said]:
+    return [Said(*row) for row in plain.rows(statement, **values)]
 
 
-def message_of_client(conversation_id: int, author_id: int, client_id: object) -> Message | None:
-    """What this author sent under this id of theirs already."""
-    return db.session.scalars(
-        _messages().where(
-            Message.conversation_id == conversation_id,
-            Message.author_id == author_id,
-            Message.client_id == client_id,
-        )
-    ).one_or_none()
+def note(said: Said) -> None:
+    """What this session wrote need not be read again by those who react to it: messages never change."""
+    db.session().info[_NOTED] = said
 
 
-def messages_after(conversation_id: int, seq: int, limit: int = PAGE) -> Sequence[Message]:
+def message(message_id: int) -> Said:
+    """Raises NotFound."""
+    noted: Said | None = db.session().info.get(_NOTED)
+    if noted is not None and noted.id == message_id:
+        return noted
+    for found in _said(_BY_ID, message_id=message_id):
+        return found
+    raise NotFound
+
+
+def message_of_client(conversation_id: int, author_id: int, client_id: UUID) -> Said:
+    """What this author sent under this id of theirs already. Raises NotFound."""
+    for found in _said(_OF_CLIENT, conversation_id=conversation_id, author_id=author_id, client_id=client_id):
+        return found
+    raise NotFound
+
+
+_SEATED = (
+    select(_MEMBER.id)
+    .join_from(
+        Conversation.__table__,
+        ConversationMember.__table__,
+        and_(
+            _MEMBER.tenant_id == _CONVERSATION.tenant_id,
+            _MEMBER.conversation_id == _CONVERSATION.id,
+            _MEMBER.person_id == bindparam("person_id"),
+        ),
+        isouter=True,
+    )
+    .where(
+        _CONVERSATION.tenant_id == plain.tenant(),
+        _CONVERSATION.id == bindparam("conversation_id"),
+        takes_part(_CONVERSATION, bindparam("person_id")),
+    )
+)
+
+
+def is_seated(conversation_id: int, person_id: int) -> bool:
+    """Whether somebody who takes part has a row that says so. Raises NotFound for who takes no part."""
+    for row in plain.rows(_SEATED, conversation_id=conversation_id, person_id=person_id):
+        return row.id is not None
+    raise NotFound
+
+
+def messages_after(conversation_id: int, seq: int, limit: int = PAGE) -> list[Said]:
     """What comes after a place, in order."""
-    query = _messages().where(Message.conversation_id == conversation_id, Message.seq > seq)
-    return db.session.scalars(query.order_by(Message.seq).limit(limit)).all()
+    return _said(_AFTER, conversation_id=conversation_id, seq=seq, most=limit)
 
 
-def messages_before(conversation_id: int, seq: int | None = None, limit: int = PAGE) -> list[Message]:
+def messages_before(conversation_id: int, seq: int | None = None, limit: int = PAGE) -> list[Said]:
     """The last ones, or those before a place, in order."""
-    query = _messages().where(Message.conversation_id == conversation_id)
-    if seq is not None:
-        query = query.where(Message.seq < seq)
-    return list(reversed(db.session.scalars(query.order_by(Message.seq.desc()).limit(limit)).all()))
-
-
-def _messages() -> Select[Message]:
-    return select(Message).options(joinedload(Message.author), raiseload("*"))
+    if seq is None:
+        found = _said(_LAST, conversation_id=conversation_id, most=limit)
+    else:
+        found = _said(_BEFORE, conversation_id=conversation_id, seq=seq, most=limit)
+    return found[::-1]
 
 
 def conversations_of(person_id: int, limit: int = 200) -> list[Line]:

@@ -9,7 +9,7 @@ from app.core.events import Delivery
 from app.core.transaction import after_commit
 from app.domains.messaging import policies, queries, service
 from app.domains.messaging.events import MarksMoved, MessageSent
-from app.domains.messaging.models import Message
+from app.domains.messaging.queries import Said
 from app.domains.notifications import service as notifications
 
 CHAT = "/chat"
@@ -32,7 +32,7 @@ def tell_members(delivery: Delivery) -> None:
                 member.person_id,
                 kind="messages",
                 key=policies.unread_key(conversation_id, member.read_seq),
-                data={"name": str(message.author), "conversation_id": conversation_id},
+                data={"name": message.author_name, "conversation_id": conversation_id},
                 url=policies.url_of(conversation_id),
             )
 
@@ -60,13 +60,13 @@ def room_of(tenant_id: int | None, conversation_id: int) -> str:
     return f"t:{tenant_id}:c:{conversation_id}"
 
 
-def wire_form(message: Message) -> dict[str, Any]:
+def wire_form(message: Said) -> dict[str, Any]:
     """A message as sockets and the API say it."""
     return {
         "conversation_id": message.conversation_id,
         "seq": message.seq,
         "author_id": message.author_id,
-        "author_name": str(message.author),
+        "author_name": message.author_name,
         "client_id": str(message.client_id),
         "body": message.body,
         "sent_at": message.sent_at.isoformat(),

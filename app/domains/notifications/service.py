@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core import clock, scope
-from app.core.db import db
+from app.core import clock, plain, scope
+from app.core.db import UtcDateTime, db
 from app.core.events import announce
 from app.domains.notifications.events import MailDue
 from app.domains.notifications.models import Notification
+
+_NOTIFICATION = Notification.__table__.c
+_READ_THERE = (
+    update(Notification.__table__)
+    .where(
+        _NOTIFICATION.tenant_id == plain.tenant(),
+        _NOTIFICATION.person_id == bindparam("reader"),
+        _NOTIFICATION.url == bindparam("page"),
+        _NOTIFICATION.read_at.is_(None),
+    )
+    .values(read_at=bindparam("now", type_=UtcDateTime))
+)
 
 
 def notify(person_id: int, *, kind: str, key: str, data: Mapping[str, Any], url: str) -> bool:
@@ -47,8 +59,8 @@ def tell(
 
 
 def mark_read(person_id: int, *, url: str) -> None:
-    """Somebody has been where these lead."""
-    _mark_read(Notification.person_id == person_id, Notification.url == url)
+    """Somebody has been where these lead. Each message that is read or written asks for it."""
+    plain.write(_READ_THERE, reader=person_id, page=url, now=clock.now())
 
 
 def mark_one_read(notification: Notification) -> None:

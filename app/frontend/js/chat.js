@@ -6,6 +6,7 @@ const TYPING_EVERY = 3000;
 const TYPING_LASTS = 5000;
 const ANSWER_WITHIN = 8000;
 const GATHER = 150;
+const SEEN_EVERY = 1000;
 
 class Chat {
   constructor(root) {
@@ -138,12 +139,17 @@ class Chat {
     const stay = this.atEnd();
     this.last = message.seq;
     const mine = message.author_id === this.me;
-    if (mine) this.settle(message.client_id);
+    if (mine) {
+      this.settle(message.client_id);
+      this.readByMe = message.seq; // so says the server, too
+    }
     this.place(this.item(message, mine), this.unsent()[0]?.item ?? null);
     this.find("start")?.remove();
     if (!mine) {
       this.stopTyping(message.author_id);
       this.announce(message);
+      // Whoever writes has seen what stands above.
+      this.mark({ conversation_id: this.id, person_id: message.author_id, delivered_seq: message.seq, read_seq: message.seq });
     }
     if (stay || mine) this.toEnd();
   }
@@ -239,21 +245,25 @@ class Chat {
 
   // -- What was got and seen -------------------------------------------------------------------------------------
 
-  /** Delivered at once; read only while somebody looks at the page. Many at a time make one event. */
+  /** Delivered at once; read only while somebody looks at the page. Many at a time make one event, and those of
+      a lively conversation one each second. */
   noteSeen() {
-    clearTimeout(this.seenTimer);
-    this.seenTimer = setTimeout(async () => {
-      const looking = document.visibilityState === "visible" && document.hasFocus();
-      const seq = this.last;
-      if (!this.socket.connected || seq <= (looking ? this.readByMe : (this.gotByMe ?? this.readByMe))) return;
-      try {
-        await this.ask(looking ? "read" : "delivered", { seq });
-        this.gotByMe = seq;
-        if (looking) this.readByMe = seq;
-      } catch {
-        // the next message, look or connection says it again
-      }
-    }, GATHER);
+    this.seenTimer ??= setTimeout(() => this.tellSeen(), Math.max(GATHER, (this.toldAt ?? 0) + SEEN_EVERY - Date.now()));
+  }
+
+  async tellSeen() {
+    this.seenTimer = undefined;
+    const looking = document.visibilityState === "visible" && document.hasFocus();
+    const seq = this.last;
+    if (!this.socket.connected || seq <= (looking ? this.readByMe : (this.gotByMe ?? this.readByMe))) return;
+    this.toldAt = Date.now();
+    try {
+      await this.ask(looking ? "read" : "delivered", { seq });
+      this.gotByMe = seq;
+      if (looking) this.readByMe = seq;
+    } catch {
+      // the next message, look or connection says it again
+    }
   }
 
   // -- Writing ---------------------------------------------------------------------------------------------------

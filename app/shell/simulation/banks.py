@@ -120,7 +120,7 @@ class Banking(Hands):
                 conversation = messaging.open_conversation(
                     accounts.person(offer.tutor), accounts.person(student)
                 )
-                messaging.send(conversation, author_id=who.person_id, client_id=client_id, body=body)
+                messaging.send(conversation.id, author_id=who.person_id, client_id=client_id, body=body)
 
         def review() -> None:
             with self.inside(firm, who):

@@ -20,7 +20,7 @@ def say(house: House, deed: deeds.Says) -> None:
     with house.inside(deed.author):
         conversation = messaging.open_conversation(house.person(deed.tutor), house.person(deed.learner))
         messaging.send(
-            conversation,
+            conversation.id,
             author_id=house.person_id(deed.author),
             client_id=uuid5(NAMESPACE_OID, words),
             body=deed.text,
@@ -30,7 +30,8 @@ def say(house: House, deed: deeds.Says) -> None:
 def read(house: House, deed: deeds.Reads) -> None:
     with house.inside(deed.reader):
         conversation = messaging.open_conversation(house.person(deed.tutor), house.person(deed.learner))
-        messaging.mark_read(conversation, person_id=house.person_id(deed.reader), seq=conversation.last_seq)
+        reader_id = house.person_id(deed.reader)
+        messaging.mark_read(conversation.id, person_id=reader_id, seq=conversation.last_seq)
 
 
 def review(house: House, deed: deeds.Reviews) -> None:

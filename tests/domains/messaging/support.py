@@ -24,7 +24,7 @@ from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import Guardianship, Person
 from app.domains.messaging import queries, service
-from app.domains.messaging.models import Message
+from app.domains.messaging.queries import Said
 from tests.support.world import Browser, Company
 
 
@@ -46,14 +46,13 @@ def say(
     """Write as somebody, through the service; the message's place."""
     person_id = company.people[role]
     with app.app_context(), tenant_scope(company.id), transaction():
-        conversation = queries.conversation(conversation_id, person_id)
-        made = service.send(conversation, author_id=person_id, client_id=client_id or uuid4(), body=body)
-        return int(made.seq)
+        made = service.send(conversation_id, author_id=person_id, client_id=client_id or uuid4(), body=body)
+        return made.seq
 
 
-def stored(app: Flask, company: Company, conversation_id: int) -> list[Message]:
+def stored(app: Flask, company: Company, conversation_id: int) -> list[Said]:
     with app.app_context(), tenant_scope(company.id):
-        return list(queries.messages_after(conversation_id, 0, limit=100_000))
+        return queries.messages_after(conversation_id, 0, limit=100_000)
 
 
 class Refused(Exception):

@@ -166,11 +166,14 @@ def test_api_refuses(app: Flask, world: World) -> None:
     for body in (
         {}, [], "x", {"client_id": "x", "body": "x"}, {"client_id": 7, "body": "x"}, {"client_id": str(uuid4())},
         {"client_id": str(uuid4()), "body": 7}, {"client_id": str(uuid4()), "body": ""},
-        {"client_id": str(uuid4()), "body": "x" * 4001},
+        {"client_id": str(uuid4()), "body": "x" * 4001}, {"client_id": str(uuid4()), "body": "x", "author_id": 1},
+        {"client_id": str(uuid4()), "body": "x", "tenant_id": world.bert.id},
     ):  # fmt: skip
         answer = student.post(path, body)
         assert answer.status_code in (400, 422), body
         assert answer.mimetype == "application/problem+json"
+    unknown = student.post(f"/conversations/{talk}/read", {"seq": 0, "person_id": 1})
+    assert (unknown.status_code, unknown.json["code"]) == (422, "unknown_member")
     for after in ("-1", "x", "1.5", "9" * 30):
         assert student.get(f"{path}?after={after}").status_code == 422, after
     for seq in (None, -1, "1", True, 10**18):

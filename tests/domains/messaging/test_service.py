@@ -21,6 +21,7 @@ from app.domains.messaging.models import Conversation, ConversationMember, Messa
 from app.domains.notifications.models import Notification
 from app.providers.mail.mock import MockMailMessage
 from tests.domains.messaging.support import open_conversation, say, stored
+from tests.support.statements import assert_statements
 from tests.support.world import World, drain
 
 
@@ -79,6 +80,39 @@ def test_the_same_client_id_is_the_same_message(app: Flask, world: World) -> Non
     assert [message.body for message in stored(app, world.anna, talk)] == ["one", "one"]
 
 
+def test_the_same_again_leaves_no_trace(app: Flask, world: World) -> None:
+    """Nor a place that nobody fills: pages would look for what is missing."""
+    anna, talk, mine = world.anna, open_conversation(app, world.anna), uuid4()
+    assert say(app, anna, talk, "tutor", "one") == 1
+    with clock.frozen(clock.now() + dt.timedelta(hours=1)):
+        assert say(app, anna, talk, "student", "two", mine) == 2
+    with clock.frozen(clock.now() + dt.timedelta(hours=2)):
+        assert say(app, anna, talk, "student", "two", mine) == 2
+    with app.app_context(), tenant_scope(anna.id):
+        conversation = queries.conversation(talk, anna.people["tutor"])
+        last = queries.messages_before(talk)[-1]
+        assert (conversation.last_seq, conversation.last_at) == (2, last.sent_at)
+    assert say(app, anna, talk, "tutor", "three") == 3
+
+
+def test_a_message_costs_few_statements(app: Flask, world: World) -> None:
+    """The limit, the message with its place and marks, its delivery; others wait for the last two alone."""
+    anna, talk = world.anna, open_conversation(app, world.anna, with_guardian=True)
+    say(app, anna, talk, "tutor", "one")
+    with app.app_context():
+        with assert_statements(db.engine, 3):
+            say(app, anna, talk, "tutor", "two")
+        with assert_statements(db.engine, 4):  # what the student was told is read by that
+            say(app, anna, talk, "student", "three")
+        with tenant_scope(anna.id):
+            with assert_statements(db.engine, 2), transaction():
+                service.mark_read(talk, person_id=anna.people["tutor"], seq=3)
+            with assert_statements(db.engine, 1), transaction():
+                service.mark_delivered(talk, person_id=anna.people["guardian"], seq=3)
+            with assert_statements(db.engine, 2), transaction():  # nothing new: is there anybody?
+                service.mark_delivered(talk, person_id=anna.people["guardian"], seq=3)
+
+
 def test_sixteen_write_at_once_the_same(app: Flask, world: World) -> None:
     talk, mine = open_conversation(app, world.anna), uuid4()
     found: list[int] = []
@@ -123,7 +157,7 @@ def test_marks_only_rise(app: Flask, world: World) -> None:
         ]
         for mark, seq, wanted in steps:
             with transaction():
-                mark(queries.conversation(talk, student), person_id=student, seq=seq)
+                mark(talk, person_id=student, seq=seq)
             assert marks() == wanted
 
 
@@ -207,10 +241,10 @@ def test_told_once_until_it_is_read(app: Flask, world: World) -> None:
     drain(app)
     assert told(app, world) == [(student, f"messages:{talk}:0", False)]
     with app.app_context(), tenant_scope(anna.id), transaction():
-        service.mark_read(queries.conversation(talk, student), person_id=student, seq=2)
+        service.mark_read(talk, person_id=student, seq=2)
     assert told(app, world) == [(student, f"messages:{talk}:0", False)]  # not all of it
     with app.app_context(), tenant_scope(anna.id), transaction():
-        service.mark_read(queries.conversation(talk, student), person_id=student, seq=3)
+        service.mark_read(talk, person_id=student, seq=3)
     assert told(app, world) == [(student, f"messages:{talk}:0", True)]
     say(app, anna, talk, "tutor", "again")
     drain(app)
