@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import threading
 import time
+import weakref
 from typing import Any, ClassVar
 
 from flask import Flask, current_app, has_app_context
@@ -18,7 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import BigInteger, CheckConstraint, String, create_engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from app.core import clock, jobs
 from app.core.audit import Actor, acting, note
@@ -63,10 +65,19 @@ class Memory:
     """What one process knows of the offset."""
 
     def __init__(self, url: str, connect_args: dict[str, Any]) -> None:
-        # Not a connection of the pool: whoever asks may hold one already, and that is how pools run dry.
+        # Not a connection of the pool: whoever asks may hold one already, and that is how pools run dry. One
+        # of its own, which is kept: a new one each half second costs more than a page.
         self._engine = create_engine(
-            url, poolclass=NullPool, connect_args=connect_args, isolation_level="AUTOCOMMIT"
+            url,
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args=connect_args,
+            isolation_level="AUTOCOMMIT",
         )
+        weakref.finalize(self, self._engine.dispose)
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._offset: dt.timedelta | None = None
         self._fresh_until = 0.0
@@ -91,6 +102,9 @@ class Memory:
             self._fresh_until = 0.0
 
     def _ask(self) -> dt.timedelta:
+        if self._process != os.getpid():
+            self._engine.dispose(close=False)  # after a fork it is the parent's
+            self._process = os.getpid()
         with self._engine.connect() as connection:
             seconds = connection.scalar(select(ClockOffset.offset_seconds).where(ClockOffset.id == ROW))
         return dt.timedelta(seconds=seconds or 0)

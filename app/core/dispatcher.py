@@ -14,7 +14,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -81,8 +81,16 @@ def run(app: Flask, stop: threading.Event) -> None:
             stop.wait(1)
         with app.app_context():
             tally.flush()
-        if not worked:
-            stop.wait(IDLE_SECONDS)
+            if not worked and not stop.is_set():
+                _rest(stop)
+
+
+def _rest(stop: threading.Event) -> None:
+    """Until somebody hints that there is work, or for a quarter of a second: hints may get lost."""
+    try:
+        jobs.wait_for_hint(IDLE_SECONDS)
+    except RedisError:
+        stop.wait(IDLE_SECONDS)
 
 
 def run_once() -> int:
@@ -144,7 +152,7 @@ def deliver_together(tenant_id: int | None, rows: list[Claim]) -> None:
         with _scope(tenant_id), transaction():
             for row in rows:
                 _run(row)
-                _mark_delivered(row)
+            _mark_delivered(rows)
     except Exception as error:
         if isinstance(error, OperationalError) and _is_away(error):
             raise
@@ -186,7 +194,7 @@ def deliver_outside(row_id: int, attempts: int) -> None:
 
 def _delivered_outside(row: Claim) -> None:
     with _scope(row.tenant_id), transaction():
-        _mark_delivered(row)
+        _mark_delivered([row])
 
 
 def _insist(work: Callable[[], None]) -> None:
@@ -243,15 +251,16 @@ def _run(row: Claim) -> None:
         _handler(row).handler(Delivery(from_json(row.name, row.payload), key=f"{row.event_id}.{row.handler}"))
 
 
-def _mark_delivered(row: Claim) -> None:
+def _mark_delivered(rows: Sequence[Claim]) -> None:
+    """All of them, or LeaseLost: rows that were claimed together have one lease."""
     done = db.session.execute(
         update(Outbox)
-        .where(Outbox.id == row.id, Outbox.lease == row.lease, Outbox.status == DUE)
+        .where(Outbox.id.in_([row.id for row in rows]), Outbox.lease == rows[0].lease, Outbox.status == DUE)
         .values(status=DELIVERED, delivered_at=clock.machine_now())
         .execution_options(synchronize_session=False)
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]
-        raise LeaseLost(row.id)
+    if done.rowcount != len(rows):  # type: ignore[attr-defined]
+        raise LeaseLost([row.id for row in rows])
 
 
 def _take_over(row_id: int, attempts: int) -> Claim | None:

@@ -17,7 +17,7 @@ from flask import current_app
 from sqlalchemy import insert
 from structlog.contextvars import get_contextvars
 
-from app.core import clock, tally
+from app.core import clock, jobs, tally
 from app.core.crash import crash_point
 from app.core.db import db
 from app.core.outbox import Outbox
@@ -105,6 +105,7 @@ def announce(event: Event) -> None:
         "due_at": due_at,
     }
     db.session.execute(insert(Outbox.__table__), [{**row, "handler": item.name} for item in later])
+    after_commit(jobs.hint, once=True)
 
 
 def _to_json(event: Event) -> dict[str, Any]:

@@ -7,33 +7,25 @@ Four queues, worked off in turns: none can starve another.
 from __future__ import annotations
 
 import logging
-import time
-import uuid
 from dataclasses import dataclass
 
 from flask import Flask, current_app
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
-from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
-from rq.worker import DequeueStrategy
 
-from app.core import clock, quick_redis
-from app.core.db import db
+from app.core import clock
 
 log = logging.getLogger(__name__)
 
 QUEUES = ("critical", "default", "mail", "low")
-MAINTENANCE_SECONDS = 15
 ROOM = 200  # jobs that may wait in a queue; the rest waits in the outbox, where nothing is lost
-PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 5.0  # between two looks at whether Redis is back
-# A worker waits fifteen seconds less for a job, five less for an answer: a Redis whose machine is gone never
-# says so.
-TTL_SECONDS = 30
+DELIVER, TICK = "app.core.tasks.deliver", "app.core.tasks.tick"
+TASKS = frozenset({DELIVER, TICK})
+_HINT = "wm:outbox:hint"
 
 _app: Flask | None = None
 
@@ -86,6 +78,23 @@ def workers() -> int:
     return Worker.count(connection=connection())
 
 
+def hint() -> None:
+    """Tell a dispatcher that rests that there is something in the outbox; never raises. One hint is kept: who
+    finds it looks at all that is due."""
+    try:
+        with connection().pipeline(transaction=False) as pipe:
+            pipe.lpush(_HINT, 1)
+            pipe.ltrim(_HINT, 0, 0)
+            pipe.execute()
+    except RedisError:
+        log.debug("Redis is away; the dispatcher looks by itself")
+
+
+def wait_for_hint(seconds: float) -> None:
+    """Until there is one, or so long. Raises RedisError where they are away."""
+    connection().blpop([_HINT], timeout=seconds)
+
+
 def enqueue_delivery(name: str, row_id: int, attempts: int) -> None:
     """Hand one try of a delivery to the workers. Raises RedisError where the queue is away.
 
@@ -94,7 +103,7 @@ def enqueue_delivery(name: str, row_id: int, attempts: int) -> None:
     waiting, job_id = queue(name), f"delivery-{row_id}-{attempts}"
     if waiting.get_job_position(job_id) is None:
         waiting.enqueue_call(
-            "app.core.tasks.deliver",
+            DELIVER,
             args=(row_id, attempts),
             job_id=job_id,
             timeout=current_app.config["OUTBOX_LEASE_SECONDS"],
@@ -108,79 +117,17 @@ def enqueue_tick() -> None:
     day, ticks would bury all else. Raises RedisError where the queue is away."""
     ticks = queue("default")
     if ticks.get_job_position("tick") is None:
-        ticks.enqueue_call("app.core.tasks.tick", job_id="tick", timeout=600, result_ttl=0, failure_ttl=3600)
+        ticks.enqueue_call(TICK, job_id="tick", timeout=600, result_ttl=0, failure_ttl=3600)
 
 
 def app_of_worker() -> Flask:
     """The application of this worker, for `app.core.tasks`; raises RuntimeError in any other process."""
     if _app is None:
-        raise RuntimeError("jobs run in a worker started by run_worker()")
+        raise RuntimeError("jobs run in a worker (app.core.worker)")
     return _app
-
-
-class HouseWorker(Worker):
-    """RQ's forking worker; a fork must not talk over the parent's database connections."""
-
-    max_connection_wait_time = LONGEST_PAUSE_SECONDS
-    was_asked_to_stop = False
-
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
-        assert _app is not None
-        with _app.app_context():
-            db.engine.dispose(close=False)
-        super().main_work_horse(job, queue)
-
-    def handle_warm_shutdown_request(self) -> None:
-        self.was_asked_to_stop = True
-        super().handle_warm_shutdown_request()
-
-    def subscribe(self) -> None:
-        """To no commands: nobody sends any, and the thread that waits for them dies with its connection."""
 
 
 def use_app(app: Flask) -> None:
     """The application that jobs run in, in this process."""
     global _app
     _app = app
-
-
-def run_worker(app: Flask, *, burst: bool = False) -> None:
-    """Work the queues until SIGTERM (which lets the present job finish), or once through with `burst`.
-
-    Survives a Redis that is away: RQ's own loop ends where it loses it in the midst of something.
-    """
-    use_app(app)
-    while not _worked(app, burst=burst):
-        log.warning("the worker has lost its queues; trying again")
-        try:
-            time.sleep(PAUSE_SECONDS)
-        except StopRequested:  # RQ's handler of SIGTERM is still in its place
-            return
-
-
-def _worked(app: Flask, *, burst: bool) -> bool:
-    """Whether the work is over; not, where Redis was lost."""
-    with app.app_context(), quick_redis.connect_patiently(app.config["REDIS_URL"]) as patient:
-        worker = HouseWorker(
-            [Queue(name, connection=patient, serializer=JSONSerializer) for name in QUEUES],
-            connection=patient,
-            serializer=JSONSerializer,
-            maintenance_interval=MAINTENANCE_SECONDS,
-            worker_ttl=TTL_SECONDS,
-            name=f"worker-{uuid.uuid4().hex[:12]}",
-        )
-        try:
-            worker.work(
-                burst=burst,
-                with_scheduler=False,
-                logging_level="WARNING",
-                # In turns: were the first queue always first, a round of schedules that takes longer than the
-                # pause between two of them would let no mail go out ever.
-                dequeue_strategy=DequeueStrategy.ROUND_ROBIN,
-            )
-        except StopRequested:
-            return True
-        except RedisError as error:
-            log.warning("the queues are away", extra={"error": str(error)})
-            return worker.was_asked_to_stop
-    return burst or worker.was_asked_to_stop

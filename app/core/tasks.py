@@ -13,7 +13,7 @@ def deliver(row_id: int, attempts: int) -> None:
         try:
             dispatcher.deliver_outside(row_id, attempts)
         finally:
-            tally.flush(now=True)  # this process ends with its job
+            tally.flush(now=True)  # there may be no other job for long
 
 
 def tick() -> None:

@@ -104,10 +104,10 @@ def dispatcher() -> None:
 @cli.command()
 def worker() -> None:
     """Run the jobs that call the outside."""
-    from app.core import jobs
+    from app.core.worker import run_worker
 
     with _app() as app:
-        jobs.run_worker(app)
+        run_worker(app)
 
 
 @cli.command()

@@ -162,7 +162,7 @@ class Child:
         code = self.process.poll()
         if code is None:
             return
-        end_group(self.process)  # gunicorn's worker or RQ's work horse may be left of it
+        end_group(self.process)  # gunicorn's worker or a worker's horse may be left of it
         self.ends += 1
         if now - self.started_at > STEADY_SECONDS:
             self.pause = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_who_loses_the_lease_in_the_midst_of_it_leaves_no_effect_either(post: Po
     query = "SELECT payload ->> 'number', attempts, last_error FROM outbox WHERE status = 'due'"
     assert post.connection.execute(query).fetchall() == [("2", 1, None)], "the thief's row is not touched"
     with pytest.raises(dispatcher.LeaseLost), platform_scope("test"), transaction():
-        dispatcher._mark_delivered(_some_claim(post))
+        dispatcher._mark_delivered([_some_claim(post)])
 
 
 def _some_claim(post: Post) -> dispatcher.Claim:
@@ -254,13 +255,13 @@ def test_an_effect_and_its_mark_are_committed_together(
 def _crash(patch: pytest.MonkeyPatch, where: str) -> None:
     mark = dispatcher._mark_delivered
 
-    def around(row: dispatcher.Claim) -> None:
+    def around(rows: Sequence[dispatcher.Claim]) -> None:
         if where == "before the mark":
             raise Killed
-        mark(row)
-        if where == "after the mark" and row.payload["number"] == 3:
+        mark(rows)
+        if where == "after the mark":
             raise Killed
-        if where == "before the commit" and row.payload["number"] == 3:
+        if where == "before the commit":
             sqla_event.listen(ScopedSession, "before_commit", _kill, once=True)
 
     patch.setattr(dispatcher, "_mark_delivered", around)

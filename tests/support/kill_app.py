@@ -23,7 +23,7 @@ import psutil
 from flask import Flask
 from sqlalchemy import text
 
-from app.core import dispatcher, jobs
+from app.core import dispatcher, worker
 from app.core.db import db
 from app.core.events import Delivery, Event, Later, Wiring
 from app.core.transaction import transaction
@@ -169,7 +169,7 @@ def main() -> None:
 def _run(name: str, app: Flask) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # RQ waits for its horses
     if name == "worker":
-        jobs.run_worker(app)
+        worker.run_worker(app)
         return
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fpdf import FPDF
 from fpdf.bidi import auto_detect_base_direction
 from fpdf.enums import TextDirection
+from fpdf.fonts import TTFFont
 
 from app.core.pdf.fonts import families_for, file_of
 
@@ -25,6 +26,9 @@ RULE: Color = (226, 229, 234)
 
 # A text is drawn up to here: what is longer is no text for a receipt, and would cost minutes.
 LONGEST = 4000
+
+# How letters are put together; by now they are.
+_LEFT_OUT = frozenset({"GDEF", "GPOS", "GSUB"})
 
 _WORDS = re.compile(r"\S+\s*|\s+")
 _NOT_FIRST = frozenset(
@@ -97,6 +101,10 @@ class Sheet:
         self._pdf.set_producer("WeMaster")
 
     def output(self) -> bytes:
+        for font in (font for font in self._pdf.fonts.values() if isinstance(font, TTFFont)):
+            # They are left out of the document anyway, and a third of the work is to read them before.
+            for table in _LEFT_OUT.intersection(font.ttfont.keys()):
+                del font.ttfont[table]
         return bytes(self._pdf.output())
 
     @property

@@ -28,9 +28,11 @@ _LEFT_OUT = frozenset(
 
 
 def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
-    """Keep an event, and have it worked off; False where it was kept before. One that is about no payment is
-    kept and that is all."""
-    concerns_us = policies.concerns_us(event.type)
+    """Keep an event, and have it worked off; False where it was kept before. One that tells us nothing is
+    kept, and that is all."""
+    ignored = policies.why_ignored(event.type)
+    known_to = None if ignored else _whose_making_is_known(event, provider)
+    now = clock.machine_now()
     event_id = db.session.scalar(
         insert(ProviderEvent)
         .values(
@@ -39,17 +41,30 @@ def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
             type=event.type[:80],
             object_ref=event.object_id[:100],
             payment_ref=event.payment_id[:100] if event.payment_id else None,
+            tenant_id=known_to,
             payload=_storable(payload),
-            status=RECEIVED if concerns_us else IGNORED,
-            note=None if concerns_us else "not about a payment",
-            received_at=clock.machine_now(),
+            status=IGNORED if ignored else PROCESSED if known_to else RECEIVED,
+            note=ignored or ("was known" if known_to else None),
+            received_at=now,
+            processed_at=now if known_to else None,
         )
         .on_conflict_do_nothing(index_elements=["provider", "event_ref"])
         .returning(ProviderEvent.id)
     )
-    if event_id is not None and concerns_us:
+    if event_id is not None and not ignored and not known_to:
         announce(events.ProviderEventStored(None, event_id))
     return event_id is not None
+
+
+def _whose_making_is_known(event: Seen, provider: str) -> int | None:
+    """The tenant for whom we make, or have made, this payment ourselves, if that is all it says; None for
+    whatever must be worked off. It comes with each purchase, mostly before the answer to our own call."""
+    if not policies.is_about_making(event.type) or not event.payment_id:
+        return None
+    place = policies.read_reference(event.metadata.get("reference"))
+    if place is None or not queries.is_of_our_making(*place, provider=provider, ref=event.payment_id):
+        return None
+    return place[0]
 
 
 def settle(event_id: int, *, tenant_id: int | None, note: str = "") -> None:

@@ -1,0 +1,139 @@
+"""The horse: job after job in one process, none of which may hold up, poison or call what it likes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app.core import jobs, worker
+from tests.core.test_jobs import PATIENCE_SECONDS, Site, at_work
+from tests.support.databases import Clones
+from tests.support.outbox import wait_until
+
+__all__ = ["site"]
+
+
+@pytest.fixture(scope="module")
+def site(clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with at_work(clones, tmp_path_factory.mktemp("worker")) as made:
+        yield made
+
+
+def horse_of(site: Site) -> int:
+    """The process at work, once there is one."""
+    keeper = psutil.Process(site.live.processes["worker"].pid)
+    wait_until(lambda: bool(keeper.children()), PATIENCE_SECONDS)
+    return int(keeper.children()[0].pid)
+
+
+def test_a_horse_does_many_jobs_and_a_dead_one_is_replaced(site: Site) -> None:
+    site.invite(site.world.anna, "first@anna.test")
+    site.wait_delivered("first@anna.test")
+    first = horse_of(site)
+    site.invite(site.world.anna, "second@anna.test")
+    site.wait_delivered("second@anna.test")
+    assert horse_of(site) == first, "a job does not cost a process"
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: horse_of(site) != first, PATIENCE_SECONDS)
+    site.invite(site.world.anna, "third@anna.test")
+    site.wait_delivered("third@anna.test")
+    assert site.live.processes["worker"].poll() is None, "the keeper lives on"
+
+
+def test_only_our_own_tasks_are_called(site: Site, tmp_path: Path) -> None:
+    """JSON can't carry code, but a job names the function that is called."""
+    target = tmp_path / "made by a stranger"
+    queue = Queue("low", connection=site.redis, serializer=JSONSerializer)
+    job = queue.enqueue_call("os.mkdir", args=(str(target),), failure_ttl=60)
+    wait_until(lambda: str(job.get_status()) != "queued", PATIENCE_SECONDS)
+    wait_until(lambda: job.is_failed, PATIENCE_SECONDS)
+    assert not target.exists()
+    site.invite(site.world.anna, "unharmed@anna.test")
+    site.wait_delivered("unharmed@anna.test")
+
+
+class Untied(worker.Horse):
+    """Without Redis: what a job may cost."""
+
+    def __init__(self) -> None:
+        self._stop_requested = False
+
+
+def done(monkeypatch: pytest.MonkeyPatch, work: Any = lambda: None, timeout: int = 60) -> Untied:
+    """A horse after this job."""
+    horse = Untied()
+    monkeypatch.setattr(worker.Limit, "was_reached", False)
+
+    def execute(_self: Any, _job: Any, _queue: Any) -> None:
+        try:
+            with worker.Limit(timeout, TimeoutError):
+                work()
+        except TimeoutError:
+            pass
+
+    monkeypatch.setattr(SimpleWorker, "execute_job", execute)
+    job = Job("one", connection=redis.Redis(), serializer=JSONSerializer)
+    job.timeout = timeout
+    horse.execute_job(job, None)  # type: ignore[arg-type]
+    return horse
+
+
+def test_a_horse_goes_on_until_it_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not done(monkeypatch).is_spent
+    monkeypatch.setattr(worker, "MOST_JOBS", 1)
+    horse = done(monkeypatch)
+    assert horse.is_spent
+    assert horse._stop_requested
+
+
+def test_much_memory_spends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "MOST_MEBIBYTES", 1)
+    assert worker.mebibytes() > 1
+    assert done(monkeypatch).is_spent
+
+
+def test_a_job_that_was_broken_off_spends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = time.monotonic()
+    assert done(monkeypatch, lambda: time.sleep(30), timeout=1).is_spent
+    assert time.monotonic() - begun < 10
+
+
+DEAF = """
+import signal, sys, time
+from types import SimpleNamespace
+from app.core import worker
+worker.DEAF_SECONDS = 1
+def deaf(self, job, queue):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    time.sleep(60)
+worker.SimpleWorker.execute_job = deaf
+horse = worker.Horse.__new__(worker.Horse)
+horse.execute_job(SimpleNamespace(timeout=0), None)
+"""
+
+
+def test_a_job_that_hears_nothing_ends_with_its_process() -> None:
+    begun = time.monotonic()
+    found = subprocess.run([sys.executable, "-c", DEAF], capture_output=True, timeout=50, check=False)
+    assert found.returncode == 1
+    assert b"Timeout" in found.stderr
+    assert b"in deaf" in found.stderr, "it says where it hung"
+    assert time.monotonic() - begun < 50
+
+
+def test_all_tasks_are_there() -> None:
+    from app.core import tasks
+
+    assert {f"{tasks.__name__}.{name}" for name in ("deliver", "tick")} == jobs.TASKS
