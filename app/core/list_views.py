@@ -7,6 +7,7 @@ is known of its owner here; `owner_name` is what colleagues read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -16,8 +17,10 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Integer,
+    Select,
     String,
     UniqueConstraint,
+    bindparam,
     or_,
     select,
     update,
@@ -25,8 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
+from app.core import plain
 from app.core.db import Model, TenantOwned, Timestamped, db, owned_by_tenant
 from app.core.errors import AlreadyExists, Invalid, NotAllowed, NotFound, TooMany, name_constraint
+from app.core.plain import Records
 from app.core.rights import WRITE, right
 from app.core.viewer import Viewer
 
@@ -77,16 +82,28 @@ name_constraint("uq_list_view_tenant_id_entry_user_id_name", ViewNameTaken, fiel
 
 
 def visible_to(who: Viewer, entry: str) -> Sequence[ListView]:
-    """All of a list that this viewer uses, in one statement: their settings, their own views, shared ones."""
-    return db.session.scalars(
-        select(ListView)
+    """All of a list that this viewer uses, in one statement: their settings, their own views, shared ones.
+    Only to be read: every list asks for it, so it is without the ORM (see `plain.Records`)."""
+    records, statement = _visible(walled=not plain.on_platform())
+    values = {"here": who.tenant_id, "entry": entry, "user": who.user_id}
+    return records.made(records.run(statement, **values))
+
+
+@cache
+def _visible(*, walled: bool) -> tuple[Records, Select[Any]]:
+    records = Records(ListView, (), walled=walled)
+    columns = ListView.__table__.c
+    statement = (
+        select(*records.columns)
         .where(
-            ListView.tenant_id.is_not_distinct_from(who.tenant_id),
-            ListView.entry == entry,
-            or_(ListView.user_id == who.user_id, ListView.is_shared),
+            records.wall,
+            columns.tenant_id.is_not_distinct_from(bindparam("here")),
+            columns.entry == bindparam("entry"),
+            or_(columns.user_id == bindparam("user"), columns.is_shared),
         )
-        .order_by(ListView.name, ListView.id)
-    ).all()
+        .order_by(columns.name, columns.id)
+    )
+    return records, statement
 
 
 def may_share(who: Viewer) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 from babel import Locale
@@ -11,8 +12,9 @@ from flask_babel import get_locale, get_timezone
 
 
 @cache
-def _pattern(locale: Locale) -> DateTimePattern:
+def _pattern(language: str) -> DateTimePattern:
     """Date of middle length and time to the minute, as one pattern per language."""
+    locale = Locale.parse(language)
     date, time = locale.date_formats["medium"].pattern, locale.time_formats["short"].pattern
     # "6:00 ص" stays on one line, as "6:00 PM" does by what CLDR says of English.
     time = time.replace(" a", "\u00a0a")
@@ -21,12 +23,21 @@ def _pattern(locale: Locale) -> DateTimePattern:
 
 def moment(value: dt.datetime) -> str:
     """A date and time to the minute, in the viewer's zone and language."""
-    locale = get_locale() or Locale("en")
-    local = value.astimezone(get_timezone())
-    return _shown(local.replace(tzinfo=None, second=0, microsecond=0), locale)
+    return moments()(value)
 
 
-@lru_cache(maxsize=8192)
-def _shown(wall: dt.datetime, locale: Locale) -> str:
-    """Kept: lessons begin at the same few minutes, and Babel takes its time."""
-    return str(_pattern(locale).apply(wall, locale))
+def moments() -> Callable[[dt.datetime], str]:
+    """`moment` for many: the viewer's zone and language are asked for once."""
+    return _writer(str(get_locale() or "en"), get_timezone())
+
+
+@lru_cache(maxsize=64)
+def _writer(language: str, zone: dt.tzinfo) -> Callable[[dt.datetime], str]:
+    pattern, locale = _pattern(language), Locale.parse(language)
+
+    @lru_cache(maxsize=1024)
+    def written(value: dt.datetime) -> str:
+        """Kept: lessons begin at the same few minutes, lists are looked at twice, and Babel is slow."""
+        return str(pattern.apply(value.astimezone(zone).replace(tzinfo=None), locale))
+
+    return written

@@ -5,58 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask_appbuilder.models.filters import BaseFilterConverter, Filters
-from flask_appbuilder.models.sqla.filters import FilterContains, FilterEqual, get_field_setup_query
+from flask_appbuilder.models.filters import Filters
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from sqlalchemy import and_, func, inspect, or_
+from sqlalchemy import and_, inspect, or_
 from sqlalchemy.orm import Query, aliased, joinedload
 
 from app.core.db import db
 from app.core.web.forms import MAX_OPTIONS
-
-
-class Contains(FilterContains):
-    """`%` and `_` in what people type are just characters."""
-
-    def apply(self, query: Any, value: str) -> Any:
-        query, column = get_field_setup_query(query, self.model, self.column_name)
-        return query.filter(column.icontains(value, autoescape=True))
-
-
-class From(FilterEqual):
-    def apply(self, query: Any, value: Any) -> Any:
-        query, column = get_field_setup_query(query, self.model, self.column_name)
-        return query.filter(column >= value)
-
-
-class Before(FilterEqual):
-    def apply(self, query: Any, value: Any) -> Any:
-        query, column = get_field_setup_query(query, self.model, self.column_name)
-        return query.filter(column < value)
-
-
-class Is(FilterEqual):
-    """Equal to a value that is of the column's type already."""
-
-    def apply(self, query: Any, value: Any) -> Any:
-        query, column = get_field_setup_query(query, self.model, self.column_name)
-        return query.filter(column.is_(None) if value is None else column == value)
-
-
-class RequestFilters(Filters):
-    """Filters of one request. FAB's constructor works out every filter there could be; this none."""
-
-    def __init__(self, datamodel: AdminData) -> None:
-        self.datamodel = datamodel
-        self.filter_converter = BaseFilterConverter
-        self.search_columns: list[str] = []
-        self.filters: list[Any] = []
-        self.values: list[Any] = []
-
-    def apply_all(self, query: Any) -> Any:
-        for item, value in zip(self.filters, self.values, strict=True):
-            query = item.apply(query, value)
-        return query
+from app.core.web.list_filters import RequestFilters, as_pattern, contains
+from app.core.web.list_rows import MAX_WORDS, Asked, page_of
 
 
 def loading(model: type[Any], path: str) -> Any:
@@ -71,8 +28,7 @@ def loading(model: type[Any], path: str) -> Any:
 
 
 class AdminData(SQLAInterface):
-    """Loads what a list shows in one statement and its count in another. `eager` names relations: see
-    `loading`."""
+    """Reads rows along with the relations that `eager` names: see `loading`."""
 
     def __init__(self, model: type[Any], eager: Sequence[str] = (), search: Sequence[str] = ()) -> None:
         super().__init__(model)
@@ -92,23 +48,35 @@ class AdminData(SQLAInterface):
         query = db.session.query(self.obj)
         if filters is not None:
             query = filters.apply_all(query)
-        for word in text.split()[:8]:
+        for word in self._words(text):
             hits = []
             for column in self.search:
                 query, field = self._column(query, column)
-                hits.append(field.icontains(word, autoescape=True))
-            if hits:
-                query = query.filter(or_(*hits))
+                hits.append(contains(field, as_pattern(word)))
+            query = query.filter(or_(*hits))
         return query
 
+    def _words(self, text: str) -> list[str]:
+        """What has to be in one of the searched columns."""
+        return text.split()[:MAX_WORDS] if self.search else []
+
     def fetch(
-        self, filters: Filters, *, text: str = "", order: tuple[str, str], page: int, size: int
+        self,
+        filters: RequestFilters,
+        *,
+        text: str = "",
+        order: tuple[str, str],
+        page: int,
+        size: int,
+        relations: Sequence[str] | None = None,
     ) -> tuple[int, list[Any]]:
-        """(count of all, the rows of one page); `page` counts from 1, `order` is (column, asc or desc)."""
-        query = self.base(filters, text)
-        # Whatever is joined, is joined to one row at most: the rows need no query around them to be counted.
-        count = query.order_by(None).with_entities(func.count(self.obj.id)).scalar()
-        return count, self.ordered(query, order).offset((page - 1) * size).limit(size).all()
+        """(count of all, the rows of one page); `page` counts from 1, `order` is (column, asc or desc). Rows
+        know themselves and these relations (without a word, the eager ones), and are to be read only: see
+        `plain.Records`."""
+        words = self._words(text)
+        relations = self.eager if relations is None else tuple(relations)
+        asked = Asked(self.obj, relations, self.search, len(words), filters.shape, order)
+        return page_of(asked, filters, words, page=page, size=size)
 
     def ordered(self, query: Query[Any], order: tuple[str, str]) -> Query[Any]:
         """Sorted with the key as the tie-breaker, so that pages neither repeat nor miss a row."""

@@ -7,7 +7,7 @@ It reads the same list arguments, validates through the same form and calls the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -19,15 +19,15 @@ from werkzeug.exceptions import BadRequest
 from wtforms import BooleanField, DecimalField, Field, FloatField, IntegerField, SelectMultipleField
 
 from app.core import idempotency, scope
-from app.core.db import db
+from app.core.db import Model, db
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.rights import READ, WRITE
 from app.core.transaction import transaction
 from app.core.web import stamps
 from app.core.web.admin_data import AdminData
 from app.core.web.api_once import done_once
-from app.core.web.cells import value_of
-from app.core.web.entry import AdminEntry, eager_of
+from app.core.web.cells import reader_of
+from app.core.web.entry import AdminEntry, eager_of, relations_for
 from app.core.web.entry_forms import form_data, form_of
 from app.core.web.forms import Form, RelatedField, RightsField, members_of
 from app.core.web.guards import Guarded
@@ -35,7 +35,7 @@ from app.core.web.list_args import ListArgs
 from app.core.web.site import site
 
 MAX_BODY = 1024 * 1024
-AS_IT_IS = frozenset({str, int, bool, float, type(None)})
+AS_IT_IS = frozenset({str, int, bool, float, type(None), list, dict})
 NUMERIC = (IntegerField, FloatField, DecimalField, RelatedField)
 
 
@@ -70,11 +70,17 @@ class ApiView(Guarded, BaseApi):
         self._require(READ)
         args = ListArgs.read(self.entry, request.args)
         filters = args.filters(self.datamodel)
-        count, rows = self.datamodel.fetch(
-            filters, text=args.query, order=args.order, page=args.page, size=args.size
-        )
         columns = api_columns(self.entry)
-        result = [_members(row, columns) for row in rows]
+        count, rows = self.datamodel.fetch(
+            filters,
+            text=args.query,
+            order=args.order,
+            page=args.page,
+            size=args.size,
+            relations=relations_for(self.entry, columns),
+        )
+        readers = [(name, reader_of(name)) for name in columns]
+        result = [_members(row, readers) for row in rows]
         return jsonify({"count": count, "page": args.page, "size": args.size, "result": result})
 
     @expose("/<id:pk>", methods=["GET"])
@@ -199,13 +205,13 @@ class ApiView(Guarded, BaseApi):
         return answer
 
     def _json(self, row: Any) -> dict[str, Any]:
-        return _members(row, api_columns(self.entry))
+        return _members(row, [(name, reader_of(name)) for name in api_columns(self.entry)])
 
 
-def _members(row: Any, columns: Sequence[str]) -> dict[str, Any]:
+def _members(row: Any, readers: Sequence[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
     found: dict[str, Any] = {"id": row.id}
-    for name in columns:
-        value = getattr(row, name) if "." not in name else value_of(row, name)
+    for name, read in readers:
+        value = read(row)
         found[name] = value if type(value) in AS_IT_IS else _plain(value)
     return found
 
@@ -253,10 +259,10 @@ def _texts(name: str, value: Any, kind: type[Field]) -> list[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, Model):
+        return {"id": value.id, "label": str(value)}
     if isinstance(value, dt.date):
         return value.isoformat()
-    if value is None or isinstance(value, str | int | float | bool | list | dict):
+    if isinstance(value, str | int | float | list | dict):
         return value
-    if hasattr(value, "id"):
-        return {"id": value.id, "label": str(value)}
     return str(value)

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import hashlib
 
-from flask import current_app
+from flask import Flask, current_app
 from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import URLSafeTimedSerializer
 
 
 class SignedSessions(SecureCookieSessionInterface):
     """Flask's sessions, signed with HMAC-SHA-256 in place of SHA-1."""
 
     digest_method = staticmethod(hashlib.sha256)
+
+    def __init__(self) -> None:
+        self._made: tuple[object, URLSafeTimedSerializer | None] = (None, None)
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Made once for as long as the keys stay what they are, where Flask makes two for each request."""
+        keys = (app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ()))
+        known, made = self._made
+        if known != keys:
+            made = super().get_signing_serializer(app)
+            self._made = (keys, made)
+        return made
 
 
 def is_secure() -> bool:

@@ -7,6 +7,7 @@ view to run, so `transaction()` refuses on such a request: nothing can be saved 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import flask_wtf.csrf
@@ -20,14 +21,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 csrf = CSRFProtect()
 
 
-class _Serializer(URLSafeTimedSerializer):
-    """As Flask-WTF makes one, with HMAC-SHA-256 in place of SHA-1; it has no setting for that."""
+@lru_cache(maxsize=8)
+def _serializer(secret_key: str | bytes, *, salt: str) -> URLSafeTimedSerializer:
+    """As Flask-WTF makes one for each request, with HMAC-SHA-256 in place of SHA-1; it has no setting for
+    that."""
+    return URLSafeTimedSerializer(secret_key, salt=salt, signer_kwargs=SHA256_SIGNATURE)
 
-    def __init__(self, secret_key: str | bytes, *, salt: str) -> None:
-        super().__init__(secret_key, salt=salt, signer_kwargs=SHA256_SIGNATURE)
 
-
-flask_wtf.csrf.URLSafeTimedSerializer = _Serializer
+flask_wtf.csrf.URLSafeTimedSerializer = _serializer
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

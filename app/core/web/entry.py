@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from flask import current_app
@@ -17,7 +18,7 @@ from wtforms import Field
 from app.core.db import db
 from app.core.rights import ACT, READ, TENANT, VERBS, WRITE, Resource, right
 from app.core.states import MoveNotAllowed
-from app.core.viewer import Viewer
+from app.core.viewer import Entitled, Viewer
 from app.core.web.labels import LABELS
 from app.core.web.pages import Cell
 
@@ -226,8 +227,14 @@ class AdminEntry:
 
 
 def eager_of(entry: AdminEntry) -> tuple[str, ...]:
-    """The relations that the shown columns need, beside those the entry names."""
-    named = [_relations_of(entry.model, name) for name in (*entry.columns, *entry.details)]
+    """The relations that whatever is shown of a record needs, beside those the entry names."""
+    return relations_for(entry, (*entry.columns, *entry.details))
+
+
+@cache
+def relations_for(entry: AdminEntry, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The relations that these columns need, beside those the entry names."""
+    named = [_relations_of(entry.model, name) for name in columns]
     return tuple(dict.fromkeys([*entry.eager, *filter(None, named)]))
 
 
@@ -255,11 +262,11 @@ class Registry:
         if len(self.by_slug) != len(self.entries):
             raise ValueError("two admin entries share an address")
 
-    def readable_by(self, viewer: Viewer, surface: str) -> list[AdminEntry]:
+    def readable_by(self, viewer: Entitled, surface: str) -> list[AdminEntry]:
         """The entries that this viewer may look at here."""
         return [e for e in self.entries if surface in e.surfaces and viewer.may(e.right(READ))]
 
-    def visible_to(self, viewer: Viewer, surface: str) -> list[AdminEntry]:
+    def visible_to(self, viewer: Entitled, surface: str) -> list[AdminEntry]:
         """The menu entries of this viewer here."""
         return [entry for entry in self.readable_by(viewer, surface) if entry.in_menu]
 

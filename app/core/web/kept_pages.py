@@ -7,7 +7,6 @@ nothing into the session.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -89,8 +88,8 @@ def _rendered(view: Callable[[], Any]) -> tuple[Any, Kept | None]:
     text, status = answer if isinstance(answer, tuple) else (answer, 200)
     if not isinstance(text, str):
         return answer, None
-    parts = re.split(f"{mark}([{NONCE}{TOKEN}])", text)
-    page = Kept(tuple(part.encode() for part in parts[::2]), "".join(parts[1::2]))
+    first, *parts = text.split(mark)  # each begins with the letter of its slot
+    page = Kept((first.encode(), *(part[1:].encode() for part in parts)), "".join(part[0] for part in parts))
     if status != 200 or dict(session) != before:
         return Response(_filled(page), status, mimetype="text/html"), None
     return answer, page

@@ -17,8 +17,9 @@ from sqlalchemy.orm import RelationshipDirection
 
 from app.core.errors import Invalid
 from app.core.ids import MAX_ID, row_id
-from app.core.web.admin_data import AdminData, Before, Contains, From, Is, RequestFilters
+from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry
+from app.core.web.list_filters import Before, Contains, From, Is, RequestFilters
 from app.core.web.pages import Filter, Text
 
 SIZES = (25, 50, 100)

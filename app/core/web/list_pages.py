@@ -48,7 +48,7 @@ class Listing:
         adds = self.writes and entry.can_add
         bulk = [link(a, entry.url) for a in actions_of(entry, self.viewer, self.surface) if a.bulk]
         controls = args.controls(self.cells.links, self._names_of_chosen(args))
-        shown = [self._row(row, args.shown, selectable=bool(bulk)) for row in rows]
+        shown = self._rows(rows, args.shown, selectable=bool(bulk))
         plain = f"{entry.url}/?view={NO_VIEW}" if state.opens_with else f"{entry.url}/"
         return ListPage(
             title=entry.plural,
@@ -105,9 +105,14 @@ class Listing:
             found.append(Column(name, str(self.entry.label_of(name)), url, direction, kind))
         return found
 
-    def _row(self, row: Any, columns: Sequence[str], *, selectable: bool) -> Row:
-        cells = [self.cells.of(row, name) for name in columns]
-        return Row(row.id, f"{self.entry.url}/{row.id}", str(row), cells, selectable)
+    def _rows(self, rows: Sequence[Any], columns: Sequence[str], *, selectable: bool) -> list[Row]:
+        makers, url = [self.cells.maker(name) for name in columns], self.entry.url
+        found = []
+        for row in rows:
+            cells = [make(row) for make in makers]
+            label = str(row) if selectable or not cells[0].text else ""
+            found.append(Row(row.id, f"{url}/{row.id}", label, cells, selectable))
+        return found
 
     def _empty(self, adds: bool, filtered: bool, plain: str) -> Empty:
         if filtered:

@@ -12,7 +12,7 @@ from app.core.rights import READ
 from app.core.viewer import Viewer
 from app.core.web import exports, list_state
 from app.core.web.cells import Cells
-from app.core.web.entry import registry
+from app.core.web.entry import registry, relations_for
 from app.core.web.guards import PageGuarded
 from app.core.web.list_pages import Listing
 from app.core.web.site import site
@@ -30,7 +30,13 @@ class ListRoutes(PageGuarded):
         state = list_state.opened(self.entry, self.datamodel, who, request.args)
         args = state.args
         count, rows = self.datamodel.fetch(
-            args.filters(self.datamodel), text=args.query, order=args.order, page=args.page, size=args.size
+            args.filters(self.datamodel),
+            text=args.query,
+            order=args.order,
+            page=args.page,
+            size=args.size,
+            # Whatever is shown: a row may say its name by one of the entry's own columns.
+            relations=relations_for(self.entry, (*self.entry.columns, *args.columns)),
         )
         last_page = max(1, -(-count // args.size))
         if args.page > last_page:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flask_babel import LazyString
 
 Text: TypeAlias = LazyString | str
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One value as it is shown. `tone` colours a badge; `url` makes it a link; `value` is what a
     spreadsheet calculates with: Money, or a share as a Decimal."""
 
@@ -35,8 +34,9 @@ class Column:
     kind: str = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
+    """A record in a table. `label` is what it is called, where it can be ticked or has no first text."""
+
     id: int
     url: str | None
     label: str

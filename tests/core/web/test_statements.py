@@ -16,7 +16,7 @@ from tests.support.golden import assert_golden
 from tests.support.statements import count_statements
 from tests.support.world import World
 
-LIST_AT_MOST = 6  # viewer, saved views, count, rows, what waits in the menu, names of what is filtered by
+LIST_AT_MOST = 5  # viewer, saved views, rows and count, what waits in the menu, names of what is filtered by
 
 
 @pytest.mark.parametrize("slug", SLUGS)

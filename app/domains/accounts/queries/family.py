@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, or_, select
 
 from app.core.db import db
 from app.core.errors import NotFound
@@ -36,19 +36,25 @@ def child_of(guardian_id: int, child_id: int, *, lock: bool = False) -> Person:
     return found
 
 
+def _learners() -> Select[Person]:
+    me = bindparam("oneself", type_=Person.id.type)
+    oneself = select(Membership.person_id).where(
+        Membership.person_id == me, Membership.role_key == STUDENT, Membership.status == ACTIVE
+    )
+    children = select(Guardianship.child_id).where(Guardianship.guardian_id == me)
+    return (
+        select(Person)
+        .where(or_(Person.id.in_(oneself), Person.id.in_(children)))
+        .order_by(Person.id != me, Person.full_name, Person.id)
+    )
+
+
+_LEARNERS = _learners()
+
+
 def learners_for(person_id: int) -> list[Person]:
     """For whom somebody can book: oneself, first, as far as one is a student here, and one's children."""
-    oneself = select(Membership.person_id).where(
-        Membership.person_id == person_id, Membership.role_key == STUDENT, Membership.status == ACTIVE
-    )
-    children = select(Guardianship.child_id).where(Guardianship.guardian_id == person_id)
-    return list(
-        db.session.scalars(
-            select(Person)
-            .where(or_(Person.id.in_(oneself), Person.id.in_(children)))
-            .order_by(Person.id != person_id, Person.full_name, Person.id)
-        )
-    )
+    return list(db.session.scalars(_LEARNERS, {"oneself": person_id}))
 
 
 def guardianships_of(guardian_id: int) -> Sequence[Guardianship]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import LazyString
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
 
 from app.core import clock
-from app.core.db import db
+from app.core.db import UtcDateTime, db
 from app.core.rights import PLATFORM, TENANT, catalogue
 from app.core.viewer import Viewer
 from app.domains.accounts import policies
@@ -68,6 +68,38 @@ _VIEWER = (
 )
 
 
+def _since(name: str, idle: dt.timedelta) -> ColumnElement[dt.datetime]:
+    """So long ago, worked out when a statement runs."""
+    return bindparam(name, type_=UtcDateTime, callable_=lambda: clock.machine_now() - idle)
+
+
+def is_live(of: Any = UserSession) -> ColumnElement[bool]:
+    """Of a sign-in: not ended, not too old, and not left alone for too long. `of` has its columns."""
+    return and_(
+        of.ended_at.is_(None),
+        of.expires_at > _since("now", dt.timedelta()),
+        or_(
+            of.last_seen_at > _since("seen_since", policies.PLATFORM_SESSION_IDLE),
+            of.kind != WEB,
+            and_(of.tenant_id.is_not(None), of.last_seen_at > _since("web_since", policies.WEB_SESSION_IDLE)),
+        ),
+    )
+
+
+# Made once: putting them together costs more than running them.
+_HERE = _VIEWER.where(_SESSION.tenant_id.is_not_distinct_from(bindparam("tenant_id")))
+_BY_TOKEN = _HERE.where(_SESSION.token_hash == bindparam("token_hash"), is_live(_SESSION))
+_BY_ID = _HERE.where(_SESSION.id == bindparam("session_id"), is_live(_SESSION))
+_ANY_BY_ID = _HERE.where(
+    _SESSION.id == bindparam("session_id"),
+    # A visit's work ends with the visit.
+    or_(
+        _SESSION.kind != VISIT,
+        and_(_SESSION.ended_at.is_(None), _SESSION.expires_at > _since("now", dt.timedelta())),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SeenSession:
     """A live sign-in, and when it was last noted as used."""
@@ -79,44 +111,23 @@ class SeenSession:
 
 def viewer_of_session(token_hash: bytes, *, tenant_id: int | None, ip: str | None) -> SeenSession | None:
     """The viewer behind a browser's session token in this place, or None."""
-    return _seen(_SESSION.token_hash == token_hash, tenant_id, ip)
+    return _look_up(_BY_TOKEN, tenant_id, ip, token_hash=token_hash)
 
 
 def viewer_of_session_id(session_id: int, *, tenant_id: int | None, ip: str | None) -> SeenSession | None:
     """The viewer behind an access token's session in this place, or None."""
-    return _seen(_SESSION.id == session_id, tenant_id, ip)
+    return _look_up(_BY_ID, tenant_id, ip, session_id=session_id)
 
 
 def viewer_who_began(session_id: int, *, tenant_id: int | None) -> Viewer | None:
     """The person whose sign-in began some work, with the rights they have by now. The work goes on when they
     sign out; a visit's work ends with the visit."""
-    visit_is_on = and_(_SESSION.ended_at.is_(None), _SESSION.expires_at > clock.machine_now())
-    criterion = and_(_SESSION.id == session_id, or_(_SESSION.kind != VISIT, visit_is_on))
-    seen = _look_up(criterion, tenant_id, None)
+    seen = _look_up(_ANY_BY_ID, tenant_id, None, session_id=session_id)
     return seen.viewer if seen else None
 
 
-def _seen(criterion: ColumnElement[bool], tenant_id: int | None, ip: str | None) -> SeenSession | None:
-    return _look_up(and_(criterion, is_live(_SESSION)), tenant_id, ip)
-
-
-def is_live(of: Any = UserSession) -> ColumnElement[bool]:
-    """Of a sign-in: not ended, not too old, and not left alone for too long. `of` has its columns."""
-    now = clock.machine_now()
-    return and_(
-        of.ended_at.is_(None),
-        of.expires_at > now,
-        or_(
-            of.last_seen_at > now - policies.PLATFORM_SESSION_IDLE,
-            of.kind != WEB,
-            and_(of.tenant_id.is_not(None), of.last_seen_at > now - policies.WEB_SESSION_IDLE),
-        ),
-    )
-
-
-def _look_up(criterion: ColumnElement[bool], tenant_id: int | None, ip: str | None) -> SeenSession | None:
-    query = _VIEWER.where(criterion, _SESSION.tenant_id.is_not_distinct_from(tenant_id))
-    rows = db.session().connection().execute(query).all()
+def _look_up(query: Select[Any], tenant_id: int | None, ip: str | None, **values: Any) -> SeenSession | None:
+    rows = db.session().connection().execute(query, {"tenant_id": tenant_id, **values}).all()
     if not rows:
         return None
     first, known = rows[0], catalogue()

@@ -1,0 +1,97 @@
+"""Rows past the ORM know what their models say of themselves, stand within the walls, and can't be written."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm.exc import UnmappedInstanceError
+
+from app.core import plain
+from app.core.db import db
+from app.core.plain import Records
+from app.core.scope import ScopeError, nowhere, platform_scope, tenant_scope
+from app.core.transaction import transaction
+from app.domains.accounts.models import Guardianship, Invitation, Membership, Person
+from tests.support.world import World
+
+
+def guardianships(records: Records) -> list[Guardianship]:
+    statement = select(*records.columns).select_from(records.source()).where(records.wall)
+    return records.made(records.run(statement.order_by(records.column("id"))))
+
+
+def family(world: World) -> tuple[int, int]:
+    with world.app.app_context(), tenant_scope(world.anna.id), transaction() as session:
+        session.add_all([elder := Person(full_name="Elder"), child := Person(full_name="Child")])
+        session.flush()
+        session.add(row := Guardianship(guardian_id=elder.id, child_id=child.id))
+        session.flush()
+        return row.id, elder.id
+
+
+def test_a_row_is_its_models_own_with_what_it_points_at(world: World) -> None:
+    row_id, elder = family(world)
+    with world.app.app_context(), tenant_scope(world.anna.id):
+        found = {r.id: r for r in guardianships(Records(Guardianship, ("guardian", "child"), walled=True))}
+        row = found[row_id]
+        assert isinstance(row, Guardianship)
+        assert (row.guardian.id, row.guardian.full_name) == (elder, "Elder")
+        assert str(row) == str(db.session.get_one(Guardianship, row_id))
+
+
+def test_what_was_not_read_is_not_fetched_later_and_nothing_is_saved(world: World) -> None:
+    family(world)
+    with world.app.app_context(), tenant_scope(world.anna.id):
+        row = guardianships(Records(Guardianship, ("guardian",), walled=True))[-1]
+        with pytest.raises(UnmappedInstanceError):
+            _ = row.child
+        with pytest.raises(UnmappedInstanceError):
+            _ = row.guardian.created_at
+        with pytest.raises(UnmappedInstanceError):
+            db.session.add(row)
+
+
+def test_a_statement_names_its_tenant_and_another_ones_rows_are_not_there(world: World) -> None:
+    records = Records(Membership, ("person", "user"), walled=True)
+    statement = select(*records.columns).select_from(records.source()).where(records.wall)
+    text = str(statement)
+    assert "membership.tenant_id = :tenant" in text
+    assert "person_1.tenant_id = :tenant" in text
+    seen = {}
+    with world.app.app_context():
+        for company in (world.anna, world.bert):
+            with tenant_scope(company.id):
+                seen[company.id] = {r.tenant_id for r in records.made(records.run(statement))}
+        assert seen == {company.id: {company.id} for company in (world.anna, world.bert)}
+        with pytest.raises(ScopeError), platform_scope("a test"):
+            records.run(statement)
+
+
+def test_without_a_wall_only_the_platform_reads(world: World) -> None:
+    records = Records(Membership, (), walled=False)
+    statement = select(*records.columns).where(records.wall)
+    with world.app.app_context():
+        with platform_scope("a test"):
+            assert {r.tenant_id for r in records.made(records.run(statement))} >= {
+                world.anna.id,
+                world.bert.id,
+            }
+        with pytest.raises(ScopeError), tenant_scope(world.anna.id):
+            records.run(statement)
+        with pytest.raises(ScopeError), nowhere():
+            plain.on_platform()
+
+
+def test_what_the_database_works_out_is_read_too(world: World) -> None:
+    records = Records(Invitation, ("person",), walled=True)
+    statement = select(*records.columns).select_from(records.source()).where(records.wall)
+    with world.app.app_context(), tenant_scope(world.anna.id):
+        for row in records.made(records.run(statement)):
+            assert row.state == db.session.get_one(Invitation, row.id).state
+
+
+def test_only_what_points_at_one_row_is_joined() -> None:
+    from app.domains.booking.models import Lesson
+
+    with pytest.raises(ValueError, match="does not point at one row"):
+        Records(Lesson, ("seats",), walled=True)
