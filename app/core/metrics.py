@@ -47,6 +47,12 @@ DATABASE_AWAY = Counter(
     ("reason",),
     registry=REGISTRY,
 )
+PAGE_CACHE = Counter(
+    "wemaster_page_cache_lookups",
+    "Visitors' pages that were looked for among those that are kept: hit, or miss (made anew).",
+    ("outcome",),
+    registry=REGISTRY,
+)
 SOCKETS = _gauge("wemaster_sockets_open", "Web sockets that are open.")
 SOCKETS_REFUSED = Counter(
     "wemaster_sockets_refused", "Web sockets that were not let in, by reason.", ("code",), registry=REGISTRY

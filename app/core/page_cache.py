@@ -6,8 +6,9 @@ thing sets another word after the commit, and what was kept is never asked for a
 with its process, so nothing is kept longer than its kind lives.
 
 Pages are kept in this process, within a number of bytes, and those of plain addresses in Redis as well, for
-the others. What several ask for at once is made once in each process. Where Redis is away a page is kept for
-two seconds, in this process only.
+the others. What several ask for at once is made once: of the threads of a process one makes it, and of the
+processes the one whose mark is in Redis; the others wait for a moment, and then make their own. Where Redis
+is away a page is kept for two seconds, in this process only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.core import metrics
+
 log = logging.getLogger(__name__)
 
 CONTENT = "content"  # what is sold, by whom, and what is said of it
@@ -34,6 +37,8 @@ KINDS = (CONTENT, FREE_TIMES)
 LIVES_SECONDS = {CONTENT: 300, FREE_TIMES: 60}
 AWAY_SECONDS = 2.0
 WAIT_SECONDS = 5.0
+# For another process: pages take some hundredths, and whoever makes one may die of it.
+MADE_SECONDS, LOOK_SECONDS = 1.0, 0.02
 _PREFIX = "pages"
 
 Key = tuple[Any, ...]
@@ -118,9 +123,11 @@ class PageCache:
             words: list[Any] = list(read if read is not None else self._redis.mget(keys))
             if None in words:
                 # Never a fixed word for "none yet": Redis may have been emptied, and pages of before be kept.
-                for key in keys:
-                    self._redis.set(key, secrets.token_hex(8), nx=True)
-                words = list(self._redis.mget(keys))
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for key in keys:
+                        pipe.set(key, secrets.token_hex(8), nx=True)
+                    pipe.mget(keys)
+                    words = list(pipe.execute()[-1])
         except RedisError:
             return self.away()
         return tuple(words)
@@ -146,7 +153,7 @@ class PageCache:
         with self._lock:
             page = self._known(key)
             if page is not None:
-                self.hits += 1
+                self._count(is_hit=True)
                 return page
             flight = self._flights.get(key)
             is_first = flight is None
@@ -154,17 +161,13 @@ class PageCache:
                 flight = self._flights[key] = _Flight()
         if not is_first:
             flight.done.wait(WAIT_SECONDS)
-            self.hits += flight.page is not None
+            self._count(is_hit=flight.page is not None)
             return flight.page or make()
         try:
-            flight.page = self._shared(key) if is_shared else None
+            flight.page = self._made_elsewhere(key) if is_shared else None
+            self._count(is_hit=flight.page is not None)
             if flight.page is None:
-                self.misses += 1
-                flight.page = make()
-                if flight.page is not None and is_shared:
-                    self._share(key, flight.page, kind)
-            else:
-                self.hits += 1
+                flight.page = self._made_here(key, make, kind) if is_shared else make()
             if flight.page is not None:
                 self._keep(key, flight.page, kind)
             return flight.page
@@ -172,6 +175,13 @@ class PageCache:
             with self._lock:
                 del self._flights[key]
             flight.done.set()
+
+    def _count(self, *, is_hit: bool) -> None:
+        if is_hit:
+            self.hits += 1
+        else:
+            self.misses += 1
+        metrics.PAGE_CACHE.labels("hit" if is_hit else "miss").inc()
 
     def _known(self, key: Key) -> Kept | None:
         """Under the lock."""
@@ -200,19 +210,44 @@ class PageCache:
 
     # -- Redis ---------------------------------------------------------------------------------------------
 
-    def _shared(self, key: Key) -> Kept | None:
+    def _made_elsewhere(self, key: Key) -> Kept | None:
+        """What another process has made, or is making now; None where it is for us to make it."""
+        name, until = self._name(key), time.monotonic() + MADE_SECONDS
         try:
-            data = self._redis.get(self._name(key))
-            return Kept.unpacked(data) if isinstance(data, bytes) else None
+            while True:
+                with self._redis.pipeline(transaction=False) as pipe:
+                    pipe.get(name)
+                    pipe.set(_mark(name), 1, nx=True, px=int(MADE_SECONDS * 1000))
+                    data, is_ours = pipe.execute()
+                if isinstance(data, bytes):
+                    return Kept.unpacked(data)
+                if is_ours or time.monotonic() >= until:
+                    return None
+                time.sleep(LOOK_SECONDS)
         except (RedisError, ValueError, zlib.error):
             return None
 
-    def _share(self, key: Key, page: Kept, kind: str) -> None:
+    def _made_here(self, key: Key, make: Callable[[], Kept | None], kind: str) -> Kept | None:
+        """And shown to the others, who may be waiting; also that nothing came of it."""
+        page, name = None, self._name(key)
         try:
-            self._redis.set(self._name(key), page.packed(), ex=LIVES_SECONDS[kind])
-        except RedisError:
-            log.debug("a page could not be shared")
+            page = make()
+            return page
+        finally:
+            try:
+                with self._redis.pipeline(transaction=False) as pipe:
+                    if page is not None:
+                        pipe.set(name, page.packed(), ex=LIVES_SECONDS[kind])
+                    pipe.delete(_mark(name))
+                    pipe.execute()
+            except RedisError:
+                log.debug("a page could not be shared")
 
     def _name(self, key: Key) -> str:
         """Hashed: an address may be long, and what is asked for is nobody's business."""
         return f"{_PREFIX}:{hashlib.sha256(repr((self._build(), *key)).encode()).hexdigest()}"
+
+
+def _mark(name: str) -> str:
+    """Where a process says that it is making this page."""
+    return f"{name}:made"

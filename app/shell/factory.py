@@ -116,12 +116,16 @@ def _config(settings: Settings) -> dict[str, object]:
                 settings.DATABASE_POOL_SIZE, settings.WEB_THREADS + 8 - settings.DATABASE_POOL_SIZE
             ),
             "pool_pre_ping": True,
+            # The connection that was used last knows this moment's statements, and has their plans.
+            "pool_use_lifo": True,
             "pool_recycle": 1800,
             "pool_timeout": 5,
             "hide_parameters": True,
             "connect_args": {
                 "connect_timeout": 5,
                 "application_name": "wemaster",
+                # Planning a statement takes PostgreSQL longer than reading what it asks for.
+                "prepare_threshold": 2,
                 "options": "-c statement_timeout=15s -c lock_timeout=3s"
                 " -c idle_in_transaction_session_timeout=60s",
             },

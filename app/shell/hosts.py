@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.core.db import db
 from app.core.page_cache import PageCache
+from app.core.realtime import TICKET
 from app.core.scope import PlatformScope, RequestScope, TenantScope
 from app.core.web import kept_pages
 from app.core.web.site import Site
@@ -23,6 +24,7 @@ from config import Settings
 UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", "metrics.show", None})
 REVISION_KEY = "tenancy:revision"
 FALLBACK_SECONDS = 2.0
+SOON_SECONDS = 1.0
 _HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
 
 
@@ -37,6 +39,17 @@ class Places:
         self._lock = threading.Lock()
         self._revision: Any = None
         self._places: dict[str, Place | None] = {}
+        self._found_at: dict[str, float] = {}
+
+    def find_again(self, host: str, slug: str | None) -> Place | None:
+        """For an open socket, which asks with each of its events: what was found in the last second will do.
+        As long it may take anyway until a socket that nobody may hold any more is closed."""
+        place = self._places.get(host)
+        if place is not None and time.monotonic() - self._found_at.get(host, 0.0) < SOON_SECONDS:
+            return place
+        place = self.find(host, slug)
+        self._found_at[host] = time.monotonic()
+        return place
 
     def find(self, host: str, slug: str | None) -> Place | None:
         revision = self._current_revision(self._places.get(host))
@@ -73,7 +86,7 @@ class Places:
 def init_app(app: Flask, settings: Settings) -> None:
     """Every request gets its site and its scope; a host that is not ours is refused with 400."""
     places = app.extensions["places"] = Places(app)
-    suffix = f".{settings.BASE_DOMAIN}"
+    suffix, platform_hosts = f".{settings.BASE_DOMAIN}", settings.platform_hosts
 
     @app.before_request
     def enter() -> None:
@@ -83,12 +96,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         if match is None:
             abort(400)
         host = match.group(1).rstrip(".")
-        if host in settings.platform_hosts:
+        if host in platform_hosts:
             g.site = _platform(settings, host)
             g.request_scope = RequestScope(PlatformScope("a request to the platform's host"))
             return
         slug = host.removesuffix(suffix) if host.endswith(suffix) else None
-        place = places.find(host, slug)
+        find = places.find_again if TICKET in request.environ else places.find
+        place = find(host, slug)
         if place is None or place.status == "closed":
             abort(400)
         g.site = _tenant(settings, host, place)

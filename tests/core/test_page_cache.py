@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
-from app.core import page_cache
+from app.core import metrics, page_cache
 from app.core.page_cache import CONTENT, FREE_TIMES, Kept, Key, PageCache
 from tests.support.databases import Database
 
@@ -114,7 +114,7 @@ def test_without_redis_a_page_lives_for_two_seconds(redis: Redis, monkeypatch: p
     def away(*_args: object, **_more: object) -> None:
         raise RedisAway("away")
 
-    for name in ("get", "set", "mget", "mset"):
+    for name in ("get", "set", "mget", "mset", "pipeline"):
         monkeypatch.setattr(redis, name, away)
     here.forget(7)
     now = [1000.0]
@@ -171,3 +171,62 @@ def test_whoever_waited_for_a_page_that_failed_makes_their_own(redis: Redis) -> 
     one.join(5)
     other.join(5)
     assert (failed, found) == ([True], [PAGE])
+
+
+def test_of_several_processes_one_makes_it(redis: Redis) -> None:
+    began, go_on, found = threading.Event(), threading.Event(), []
+
+    def make() -> Kept:
+        began.set()
+        go_on.wait(5)
+        return PAGE
+
+    one = threading.Thread(target=lambda: found.append(find(cache(redis), ("a",), make)))
+    one.start()
+    began.wait(5)
+    other = threading.Thread(target=lambda: found.append(find(cache(redis), ("a",), never)))
+    other.start()
+    time.sleep(0.05)
+    assert other.is_alive(), "it waits"
+    go_on.set()
+    one.join(5)
+    other.join(5)
+    assert found == [PAGE, PAGE]
+    assert all(redis.pttl(key) <= 1000 for key in redis.scan_iter("*:made"))
+
+
+def test_whoever_waited_long_enough_for_another_process_makes_their_own(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_cache, "MADE_SECONDS", 0.2)
+    dead = cache(redis)
+    assert dead._made_elsewhere(("a",)) is None, "its mark is set, and then it is never heard of again"
+    began = time.monotonic()
+    assert find(cache(redis), ("a",), lambda: PAGE) == PAGE
+    assert 0.1 < time.monotonic() - began < 2
+
+
+def test_a_page_that_failed_is_nobodys_to_wait_for(redis: Redis) -> None:
+    def fail() -> Kept:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        find(cache(redis), ("a",), fail)
+    began = time.monotonic()
+    assert find(cache(redis), ("a",), lambda: None) is None
+    assert find(cache(redis), ("a",), lambda: PAGE) == PAGE
+    assert time.monotonic() - began < page_cache.MADE_SECONDS
+
+
+def test_hits_and_misses_are_counted(redis: Redis) -> None:
+    def counted(outcome: str) -> float:
+        return (
+            metrics.REGISTRY.get_sample_value("wemaster_page_cache_lookups_total", {"outcome": outcome}) or 0
+        )
+
+    before = counted("hit"), counted("miss")
+    here = cache(redis)
+    for _number in range(3):
+        find(here, ("a",), lambda: PAGE)
+    find(cache(redis), ("a",), never)
+    assert (counted("hit") - before[0], counted("miss") - before[1]) == (3, 1)

@@ -19,7 +19,7 @@ from app.domains.catalog import queries, service
 from app.domains.catalog.api import PATHS, SCHEMAS
 from app.domains.catalog.models import GROUP, TRIAL
 from app.domains.catalog.policies.content import VariantContent
-from app.domains.catalog.queries.storefront import SearchArgs
+from app.domains.catalog.queries.on_sale import SearchArgs
 from tests.domains.catalog import support
 from tests.domains.catalog.support import HOUR, NINETY, Stock, complete, look, publish, within
 from tests.support.databases import Database

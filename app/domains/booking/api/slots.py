@@ -12,8 +12,8 @@ from app.core.ids import row_id
 from app.core.web.viewing import on_tenant
 from app.domains.booking import queries
 from app.domains.booking.api.common import BadArgument, check_arguments, date, iso, stretch
-from app.domains.booking.queries import pages
-from app.domains.catalog.models import GROUP, Variant
+from app.domains.booking.queries.offered import OfferingSeen, VariantSeen, offering_seen, slots_of
+from app.domains.catalog.models import GROUP
 
 WEEK = dt.timedelta(days=7)
 
@@ -23,17 +23,17 @@ def slots(slug: str) -> Any:
     a group class its dates with the seats that are left. 404 for what is not published."""
     on_tenant()
     check_arguments({"variant", "since", "until"})
-    seen = pages.offering_seen(slug)
+    seen = offering_seen(slug)
     since, until = stretch(since=clock.now(), default=WEEK)
     variant = _variant(seen)
-    if seen.offering.kind == GROUP:
-        return jsonify({"slots": [], "dates": _dates(seen.offering.id, since, until)})
-    found = queries.slots(seen.offering, variant, since=since, until=until)
+    if seen.kind == GROUP:
+        return jsonify({"slots": [], "dates": _dates(seen.id, since, until)})
+    found = slots_of(seen, variant, since=since, until=until)
     free = [{"starts_at": iso(slot.starts_at), "ends_at": iso(slot.ends_at)} for slot in found]
     return jsonify({"slots": free, "dates": []})
 
 
-def _variant(seen: pages.OfferingSeen) -> Variant:
+def _variant(seen: OfferingSeen) -> VariantSeen:
     """The first one where none is asked for. Raises BadArgument."""
     asked = request.args.get("variant")
     if not asked:

@@ -7,13 +7,15 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from flask import request
-from flask_babel import format_decimal, ngettext
+from flask_babel import format_decimal, get_locale, ngettext
 from flask_babel import gettext as _
 
 from app.core import clock
@@ -190,17 +192,26 @@ def _strip_day(
     window: Window,
     link: Callable[..., str],
 ) -> Day:
-    count, block = len(by_day.get(day, ())), times.block_of_day(day)
-    words = ngettext("%(num)s time", "%(num)s times", count) if count else _("no times")
+    count = len(by_day.get(day, ()))
+    block, shown_count, label = _day_seen(day, count, window.today.year, get_locale() or Locale("en"))
     return Day(
         number=block.number,
         weekday=block.weekday,
         month=block.month if day.day == 1 or day == window.first else "",
-        count=format_decimal(count) if count else "",
-        label=_("%(day)s: %(times)s", day=times.day_words(day, today=window.today), times=words),
+        count=shown_count,
+        label=label,
         url=_link_to(day, window, link) if count else None,
         is_chosen=day == chosen,
     )
+
+
+@lru_cache(maxsize=8192)
+def _day_seen(day: dt.date, count: int, this_year: int, _locale: Locale) -> tuple[times.DateBlock, str, str]:
+    """A day, how many times it has, and both in words; kept by language, since each strip has fourteen."""
+    words = ngettext("%(num)s time", "%(num)s times", count) if count else _("no times")
+    day_words = times.day_words(day, today=dt.date(this_year, 1, 1))
+    label = _("%(day)s: %(times)s", day=day_words, times=words)
+    return times.block_of_day(day), format_decimal(count) if count else "", label
 
 
 def _link_to(day: dt.date, window: Window, link: Callable[..., str]) -> str:
@@ -245,11 +256,12 @@ def _groups(slots: Sequence[Slot], window: Window, day: dt.date) -> list[tuple[s
     """Morning, afternoon and evening of a day, those of them in which there is something."""
     zone, here = window.zone, ZoneInfo(window.zone)
     day_words = times.day_words(day, today=window.today)
-    labels = Counter(times.time_words(slot.starts_at, zone) for slot in slots)
+    local_times = [slot.starts_at.astimezone(here) for slot in slots]
+    words = [times.wall_words(60 * local.hour + local.minute) for local in local_times]
+    labels = Counter(words)
     found: dict[str, list[Time]] = defaultdict(list)
-    for slot in slots:
-        local = slot.starts_at.astimezone(here)
-        time = label = times.time_words(slot.starts_at, zone)
+    for slot, local, time in zip(slots, local_times, words, strict=True):
+        label = time
         if labels[label] > 1:  # the hour that comes twice when summer time ends
             label = f"{label} {times.offset_words(slot.starts_at, zone)}"
         part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"

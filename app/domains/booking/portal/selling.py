@@ -11,10 +11,11 @@ from flask_babel import ngettext
 
 from app.core.web.meta import Meta, absolute, describe, organization, rating_data
 from app.domains.booking.portal.words import duration_words
-from app.domains.catalog.models import GROUP, TRIAL, Offering, TutorProfile
+from app.domains.booking.queries.offered import OfferingSeen
+from app.domains.catalog.models import GROUP, TRIAL
 from app.domains.catalog.policies.comparison import language_name
 from app.domains.catalog.policies.pictures import path_of
-from app.domains.catalog.policies.review_words import RatingSeen, ReviewSeen, rating_of, reviews_seen
+from app.domains.catalog.policies.review_words import RatingSeen, ReviewSeen, rating_seen, reviews_seen
 from app.domains.catalog.policies.reviews import Rating
 from app.domains.catalog.queries import reviews
 
@@ -31,58 +32,56 @@ class Said:
     has_more: bool = False
 
 
-def said_of(offering: Offering) -> Said:
+def said_of(seen: OfferingSeen) -> Said:
     """Without a statement where nobody has said anything."""
-    rating = rating_of(offering)
+    rating = rating_seen(Rating(seen.rating_count, seen.rating_sum))
     if rating is None:
         return Said(None)
-    rows = reviews.reviews_of(offering.id, size=REVIEWS)
-    seen = reviews_seen(rows, tutor=offering.tutor.full_name)
-    return Said(rating, seen, f"/o/{offering.slug}/reviews", has_more=rating.count > len(rows))
+    rows = reviews.reviews_of(seen.id, size=REVIEWS)
+    found = reviews_seen(rows, tutor=seen.tutor)
+    return Said(rating, found, f"/o/{seen.slug}/reviews", has_more=rating.count > len(rows))
 
 
-def what_you_get(offering: Offering) -> list[tuple[str, str]]:
+def what_you_get(seen: OfferingSeen) -> list[tuple[str, str]]:
     """(icon, words), true of every offering of its kind."""
-    lengths = list(dict.fromkeys(duration_words(v.duration_minutes) for v in offering.variants))
+    lengths = list(dict.fromkeys(duration_words(v.duration_minutes) for v in seen.variants))
     length = lengths[0] if len(lengths) == 1 else _("%(first)s or more", first=lengths[0])
     return [
-        ("clock", _first_line(offering, length)),
-        ("language", _("Taught in %(language)s", language=language_name(offering.language))),
+        ("clock", _first_line(seen, length)),
+        ("language", _("Taught in %(language)s", language=language_name(seen.language))),
         ("message", _("You can write to your tutor before and after the lesson")),
         ("calendar", _("An entry for your calendar, and a receipt")),
     ]
 
 
-def _first_line(offering: Offering, length: str) -> str:
-    name = offering.tutor.full_name
-    if offering.kind == GROUP:
-        most = ngettext("one seat", "at most %(num)s seats", offering.capacity)
+def _first_line(seen: OfferingSeen, length: str) -> str:
+    name = seen.tutor
+    if seen.kind == GROUP:
+        most = ngettext("one seat", "at most %(num)s seats", seen.capacity)
         return _("%(length)s in a small group: %(seats)s", length=length, seats=most)
-    if offering.kind == TRIAL:
+    if seen.kind == TRIAL:
         return _("%(length)s to meet %(tutor)s and see whether it suits you", length=length, tutor=name)
     return _("%(length)s with %(tutor)s, just for you", length=length, tutor=name)
 
 
-def meta_of(offering: Offering, profile: TutorProfile | None) -> Meta:
-    words = offering.summary or offering.description or offering.title
-    image = path_of(offering.image_key)
-    return describe(
-        f"/o/{offering.slug}", words, image=image, kind="product", data=[_course(offering, profile, words)]
-    )
+def meta_of(seen: OfferingSeen) -> Meta:
+    words = seen.summary or seen.description or seen.title
+    image = path_of(seen.image_key)
+    return describe(f"/o/{seen.slug}", words, image=image, kind="product", data=[_course(seen, words)])
 
 
-def _course(offering: Offering, profile: TutorProfile | None, words: str) -> Mapping[str, Any]:
-    tutor = {"@type": "Person", "name": offering.tutor.full_name}
-    if profile is not None:
-        tutor["url"] = absolute(f"/tutors/{profile.slug}")
-    image = path_of(offering.image_key)
-    rating = Rating(offering.rating_count, offering.rating_sum)
+def _course(seen: OfferingSeen, words: str) -> Mapping[str, Any]:
+    tutor = {"@type": "Person", "name": seen.tutor}
+    if seen.profile is not None:
+        tutor["url"] = absolute(f"/tutors/{seen.profile.slug}")
+    image = path_of(seen.image_key)
+    rating = Rating(seen.rating_count, seen.rating_sum)
     return {
         "@type": "Course",
-        "name": offering.title,
+        "name": seen.title,
         "description": " ".join(words.split()),
-        "url": absolute(f"/o/{offering.slug}"),
-        "inLanguage": offering.language,
+        "url": absolute(f"/o/{seen.slug}"),
+        "inLanguage": seen.language,
         "provider": organization(),
         "offers": [
             {
@@ -93,7 +92,7 @@ def _course(offering: Offering, profile: TutorProfile | None, words: str) -> Map
                 "category": "Paid" if variant.price_minor else "Free",
                 "availability": "https://schema.org/InStock",
             }
-            for variant in offering.variants
+            for variant in seen.variants
         ],
         "hasCourseInstance": {"@type": "CourseInstance", "instructor": tutor},
         **({"image": absolute(image)} if image else {}),

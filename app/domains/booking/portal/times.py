@@ -126,7 +126,12 @@ def _short_day(day: dt.date, locale: Locale) -> str:
 
 def days_words(first: dt.date, last: dt.date) -> str:
     """“Jan 11 – 24, 2027”"""
-    return format_interval(first, last, "yMMMd", locale=_locale())
+    return _interval(first, last, _locale())
+
+
+@lru_cache(maxsize=1024)
+def _interval(first: dt.date, last: dt.date, locale: Locale) -> str:
+    return format_interval(first, last, "yMMMd", locale=locale)
 
 
 def date_block(at: dt.datetime, zone: str) -> DateBlock:

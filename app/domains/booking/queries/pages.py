@@ -1,15 +1,15 @@
-"""What pages ask beside the shared reads: an offering's page in one statement, and the times that a booked
-lesson can be moved to."""
+"""What pages ask beside the shared reads: the times that a booked lesson can be moved to, and what a tutor
+teaches. `offered` has an offering's page."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.orm import joinedload, raiseload, selectinload
+from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.interfaces import ExecutableOption
 
 from app.core import clock
@@ -29,70 +29,11 @@ from app.domains.booking.policies import Interval, Slot
 from app.domains.booking.queries.lessons import Session, available_sessions
 from app.domains.booking.queries.tables import PEOPLE, Timetable, timetable
 from app.domains.booking.queries.timetable import BY_SLOT
-from app.domains.catalog.models import (
-    ARCHIVED,
-    GROUP,
-    PUBLISHED,
-    CancellationPolicy,
-    Offering,
-    TutorProfile,
-    Variant,
-)
+from app.domains.catalog.models import ARCHIVED, GROUP, Offering, Variant
 from app.domains.payments.models import Order, OrderLine
 
 _DAY = dt.timedelta(days=1)
 _BEYOND = 3 * _DAY
-
-
-@dataclass(frozen=True)
-class OfferingSeen:
-    """What can be booked, how its tutor is shown, and the company's policy where the offering names none."""
-
-    offering: Offering
-    profile: TutorProfile | None
-    default_policy: CancellationPolicy | None
-
-    def variant(self, variant_id: int | None) -> Variant:
-        """The one that was asked for, else the first. Raises NotFound where nothing can be bought."""
-        for variant in self.offering.variants:
-            if variant.id == variant_id:
-                return variant
-        if not self.offering.variants:
-            raise NotFound
-        return self.offering.variants[0]
-
-
-def offering_seen(slug: str) -> OfferingSeen:
-    """One statement. Raises NotFound unless it is published and can be bought."""
-    row = (
-        db.session.execute(
-            select(Offering, TutorProfile, CancellationPolicy)
-            .outerjoin(
-                TutorProfile,
-                and_(
-                    TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id
-                ),
-            )
-            .outerjoin(
-                CancellationPolicy,
-                and_(CancellationPolicy.is_default, CancellationPolicy.tenant_id == Offering.tenant_id),
-            )
-            .where(Offering.slug == slug, Offering.status == PUBLISHED)
-            .options(
-                joinedload(Offering.variants.and_(Variant.is_active)),
-                joinedload(Offering.tutor),
-                joinedload(Offering.subject),
-                joinedload(Offering.policy),
-                joinedload(Offering.tax_rate),
-                raiseload("*"),
-            )
-        )
-        .unique()
-        .one_or_none()
-    )
-    if row is None or not row[0].variants:
-        raise NotFound
-    return OfferingSeen(*row)
 
 
 def session_of(offering_id: int, code: str) -> int:

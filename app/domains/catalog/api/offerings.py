@@ -30,7 +30,8 @@ from app.domains.catalog.forms.search import MOST_PAGE, MOST_SIZE, BadSearch, re
 from app.domains.catalog.models import KINDS, LEVELS, Offering, Subject, TutorProfile
 from app.domains.catalog.policies.pictures import path_of
 from app.domains.catalog.policies.reviews import Rating
-from app.domains.catalog.queries.storefront import FACETS, PAGE, SORTS, Hit
+from app.domains.catalog.queries.on_sale import FACETS, PAGE, SORTS
+from app.domains.catalog.queries.storefront import Hit, OfferingShown, ProfileShown, SubjectShown
 
 BASE = "/api/v1/catalog/offerings"
 ARGUMENTS = frozenset({"q", *FACETS, "price_from", "price_to", "sort", "page", "size"})
@@ -98,7 +99,7 @@ def _hit(hit: Hit) -> Json:
     }
 
 
-def _offering(row: Offering, profile: TutorProfile | None) -> Json:
+def _offering(row: Offering | OfferingShown, profile: TutorProfile | ProfileShown | None) -> Json:
     return {
         "slug": row.slug,
         "url": f"{site().url}/o/{row.slug}",
@@ -118,13 +119,13 @@ def _offering(row: Offering, profile: TutorProfile | None) -> Json:
     }
 
 
-def rating(row: Offering) -> Json | None:
+def rating(row: Offering | OfferingShown) -> Json | None:
     """Of all its reviews; null where there are none yet."""
     found = Rating(row.rating_count, row.rating_sum)
     return {"average": found.average, "count": found.count} if found.count else None
 
 
-def _subject(subject: Subject | None) -> Json | None:
+def _subject(subject: Subject | SubjectShown | None) -> Json | None:
     return {"slug": subject.slug, "name": subject.name} if subject else None
 
 

@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.core.ids import row_id
 from app.domains.catalog import policies
 from app.domains.catalog.models import KINDS, LEVELS
-from app.domains.catalog.queries.storefront import FACETS, PAGE, SORTS, SearchArgs
+from app.domains.catalog.queries.on_sale import FACETS, PAGE, SORTS, SearchArgs
 
 MOST_TEXT = 200
 MOST_PAGE = 10_000

@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from babel import Locale
@@ -87,12 +88,17 @@ def policy_snapshot(offering: Offering, default: CancellationPolicy | None) -> d
 
 def minutes_in_words(minutes: int) -> str:
     """So long, exactly, in the reader's language: “2 days”, “12 hours”, “90 minutes”."""
+    return _length(minutes, get_locale() or Locale("en"))
+
+
+@lru_cache(maxsize=4096)
+def _length(minutes: int, locale: Locale) -> str:
     per_unit = (("day", 1440), ("hour", 60))
     unit = next((name for name, length in per_unit if minutes and minutes % length == 0), "minute")
     words: str = format_timedelta(
         dt.timedelta(minutes=minutes),
         granularity=unit,  # type: ignore[arg-type]
         threshold=math.inf,
-        locale=get_locale() or Locale("en"),
+        locale=locale,
     )
     return words

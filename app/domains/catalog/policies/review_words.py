@@ -5,14 +5,25 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from babel import Locale
 from babel.dates import format_skeleton
 from flask_babel import format_decimal, get_locale, ngettext
 from flask_babel import gettext as _
 
-from app.domains.catalog.models import Offering, Review
+from app.domains.catalog.models import Review
 from app.domains.catalog.policies.reviews import Rating, short_name
+
+
+class Rated(Protocol):
+    """An offering, in whichever form it was read."""
+
+    @property
+    def rating_count(self) -> int: ...
+
+    @property
+    def rating_sum(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ def rating_seen(rating: Rating) -> RatingSeen | None:
     )
 
 
-def rating_of(offering: Offering) -> RatingSeen | None:
+def rating_of(offering: Rated) -> RatingSeen | None:
     return rating_seen(Rating(offering.rating_count, offering.rating_sum))
 
 

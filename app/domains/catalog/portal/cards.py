@@ -11,13 +11,13 @@ from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 
 from app.core.money import Money
-from app.domains.catalog.models import KIND_NAMES, LEVEL_NAMES, Offering
+from app.domains.catalog.models import KIND_NAMES, LEVEL_NAMES
 from app.domains.catalog.policies.comparison import language_name
 from app.domains.catalog.policies.free_times import FindTimes, FreeTime
 from app.domains.catalog.policies.pictures import small_path_of
 from app.domains.catalog.policies.review_words import RatingSeen, rating_of, rating_seen
 from app.domains.catalog.queries import TutorSeen
-from app.domains.catalog.queries.storefront import Hit
+from app.domains.catalog.queries.storefront import Hit, OfferingShown
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def card_of(hit: Hit) -> Card:
     )
 
 
-def _facts(row: Offering) -> list[str]:
+def _facts(row: OfferingShown) -> list[str]:
     """Subject, level, and what it is taught in; “Spanish” is not said twice."""
     subject = row.subject.name if row.subject else ""
     return list(

@@ -23,7 +23,9 @@ from app.domains.catalog.forms.search import read
 from app.domains.catalog.models import KIND_NAMES, LEVEL_NAMES
 from app.domains.catalog.policies.comparison import language_name
 from app.domains.catalog.portal.cards import card_of
-from app.domains.catalog.queries.storefront import FACETS, Facet, Found, SearchArgs
+from app.domains.catalog.queries.facets import Facet
+from app.domains.catalog.queries.on_sale import FACETS, SearchArgs
+from app.domains.catalog.queries.storefront import Found
 
 bp = Blueprint("search", __name__, template_folder="../templates")
 

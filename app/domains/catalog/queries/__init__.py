@@ -24,16 +24,15 @@ from app.domains.catalog.models import (
     TutorProfile,
     Variant,
 )
+from app.domains.catalog.queries.facets import Facet
+from app.domains.catalog.queries.on_sale import SearchArgs
 from app.domains.catalog.queries.storefront import (
-    Facet,
     Found,
     Hit,
-    SearchArgs,
     TutorSeen,
     addresses,
     is_shown,
     search,
-    teaches_still,
     tutors,
 )
 
@@ -46,7 +45,6 @@ __all__ = [  # beside what is defined here
     "addresses",
     "is_shown",
     "search",
-    "teaches_still",
     "tutors",
 ]
 

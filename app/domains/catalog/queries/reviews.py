@@ -13,10 +13,10 @@ from sqlalchemy.orm import contains_eager, joinedload, raiseload
 
 from app.core.db import db
 from app.core.errors import NotFound
-from app.domains.accounts.models import Person
+from app.domains.accounts.models import Membership, Person
 from app.domains.catalog.models import LAPSED, PUBLISHED, VISIBLE, Offering, Participation, Review
 from app.domains.catalog.policies.reviews import GOOD, Rating
-from app.domains.catalog.queries.storefront import teaches_still
+from app.domains.catalog.queries.on_sale import left
 
 PAGE = 10
 
@@ -48,7 +48,8 @@ def quotes(limit: int) -> Sequence[Review]:
     return db.session.scalars(
         _shown()
         .options(contains_eager(Review.offering).joinedload(Offering.tutor))
-        .where(Review.rating >= GOOD, Review.text != "", Offering.status == PUBLISHED, teaches_still())
+        .where(Review.rating >= GOOD, Review.text != "", Offering.status == PUBLISHED)
+        .where(Offering.tutor_id.not_in(left(Membership)))
         .limit(limit)
     ).all()
 

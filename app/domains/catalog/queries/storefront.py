@@ -1,53 +1,97 @@
-"""What visitors look for: a page of published offerings, and how many there are of each kind of everything.
+"""What visitors look for: a page of published offerings, who teaches, and the addresses of all that is shown.
 
-Two statements, however many facets there are: the page, and one pass for all counts.
+A search takes two statements, however many facets there are: the page, and one pass for all counts. Both are
+plain columns: these pages are asked for most, and nobody writes what they read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import contains_eager, raiseload
 
-from app.core.db import db
+from app.core import plain
 from app.core.money import Money
-from app.domains.accounts.models import ACTIVE, ENDED, TUTOR, Membership, Person
-from app.domains.catalog.models import PUBLISHED, Offering, Subject, TutorProfile, Variant
+from app.domains.accounts.models import Person
+from app.domains.catalog.models import Offering, Subject, TutorProfile
 from app.domains.catalog.policies.reviews import PRIOR_COUNT, PRIOR_SUM, Rating
+from app.domains.catalog.queries.facets import Facet, facets
+from app.domains.catalog.queries.on_sale import (
+    OFFERING,
+    PERSON,
+    PROFILE,
+    SUBJECT,
+    VARIANT,
+    SearchArgs,
+    Shape,
+    common,
+    contains,
+    narrowed,
+    shape_of,
+    variants,
+)
 
-PAGE = 24
-MOST_WORDS = 8
-SORTS = ("newest", "rating", "price", "-price", "title")
-FACETS = ("subject", "level", "kind", "language", "tutor")
+_COLUMNS = (
+    "id",
+    "slug",
+    "title",
+    "summary",
+    "kind",
+    "level",
+    "language",
+    "image_key",
+    "rating_count",
+    "rating_sum",
+)
 
 
-@dataclass(frozen=True)
-class SearchArgs:
-    """What is looked for. Subject and tutor are named by their addresses, prices by their minor units."""
+@dataclass(frozen=True, slots=True)
+class SubjectShown:
+    slug: str
+    name: str
 
-    text: str = ""
-    subject: str | None = None
-    level: str | None = None
-    kind: str | None = None
-    language: str | None = None
-    tutor: str | None = None
-    price_from: int | None = None
-    price_to: int | None = None
-    sort: str = "newest"
-    page: int = 1
-    size: int = PAGE
+
+@dataclass(frozen=True, slots=True)
+class TutorShown:
+    full_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileShown:
+    slug: str
+    headline: str | None
+    languages: str | None
+    image_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferingShown:
+    """An offering as a card shows it; its parts have the names that its model has for them."""
+
+    id: int
+    slug: str
+    title: str
+    summary: str
+    kind: str
+    level: str
+    language: str
+    image_key: str | None
+    rating_count: int
+    rating_sum: int
+    tutor: TutorShown
+    subject: SubjectShown | None
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An offering as a card shows it; `tutor` and `subject` of it are loaded."""
+    """What was found, how its tutor is shown, and what it costs."""
 
-    offering: Offering
-    profile: TutorProfile | None
+    offering: OfferingShown
+    profile: ProfileShown | None
     lowest: Money
     highest: Money
 
@@ -58,20 +102,10 @@ class TutorSeen:
 
     person_id: int
     name: str
-    profile: TutorProfile
+    profile: ProfileShown
     rating: Rating
     offerings: int
     subjects: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Facet:
-    """A value that the results can be narrowed to, and what would be found then. `label` only where the value
-    is the address of something that has a name."""
-
-    value: str
-    label: str | None
-    count: int
 
 
 @dataclass(frozen=True)
@@ -87,71 +121,65 @@ class Found:
 
 
 def search(args: SearchArgs) -> Found:
-    """A page of what is published, and the facets. A facet counts with all that is asked for but its own
-    value, so that another of its values can be chosen. Two statements."""
-    hits = [
-        Hit(offering, profile, Money(lowest, currency), Money(highest, currency))
-        for offering, profile, lowest, highest, currency in db.session.execute(_page(args))
-    ]
-    count, facets = _facets(args)
-    return Found(args, count, hits, facets)
+    """A page of what is published, and the facets. Two statements."""
+    shape, values = shape_of(args)
+    asked = {name: value for name, value in values.items() if name != "whole" or args.sort == "newest"}
+    rows = plain.rows(_page(shape), **asked, skip=(args.page - 1) * args.size, most=args.size)
+    values.pop("whole", None)
+    count, found = facets(shape, values)
+    return Found(args, count, [_hit(row) for row in rows], found)
 
 
-_PRICES = (
-    select(
-        func.min(Variant.price_minor).label("lowest"),
-        func.max(Variant.price_minor).label("highest"),
-        func.min(Variant.currency).label("currency"),
+def _hit(row: Any) -> Hit:
+    *columns, tutor, subject, profile, (lowest, highest, currency) = row
+    shown_subject = SubjectShown(*subject) if subject else None
+    return Hit(
+        OfferingShown(*[*columns, TutorShown(tutor), shown_subject]),
+        ProfileShown(*profile) if profile else None,
+        Money(lowest, currency),
+        Money(highest, currency),
     )
-    .where(
-        Variant.offering_id == Offering.id,
-        Variant.tenant_id == Offering.tenant_id,
-        Variant.is_active,
+
+
+@lru_cache(maxsize=256)
+def _page(shape: Shape) -> Select[Any]:
+    """What belongs to an offering is asked for where the page is cut already."""
+    tutor = select(PERSON.full_name).where(
+        PERSON.tenant_id == OFFERING.tenant_id, PERSON.id == OFFERING.tutor_id
     )
-    .correlate(Offering)
-    .lateral("prices")
-)
-
-
-def _joined(query: Select[Any]) -> Select[Any]:
-    """Everything that is searched and shown; keys that carry the tenant, as the indexes do."""
+    subject = select(func.json_build_array(SUBJECT.slug, SUBJECT.name)).where(
+        SUBJECT.tenant_id == OFFERING.tenant_id, SUBJECT.id == OFFERING.subject_id
+    )
+    profile = select(func.json_build_array(*_PROFILE)).where(
+        PROFILE.tenant_id == OFFERING.tenant_id, PROFILE.person_id == OFFERING.tutor_id
+    )
+    price = VARIANT.price_minor
+    prices = variants(func.json_build_array(func.min(price), func.max(price), func.min(VARIANT.currency)))
     return (
-        query.join(Person, and_(Person.id == Offering.tutor_id, Person.tenant_id == Offering.tenant_id))
-        .outerjoin(Subject, and_(Subject.id == Offering.subject_id, Subject.tenant_id == Offering.tenant_id))
-        .outerjoin(
-            TutorProfile,
-            and_(TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id),
-        )
+        select(*(OFFERING[name] for name in _COLUMNS))
+        .add_columns(*(part.scalar_subquery() for part in (tutor, subject, profile, prices)))
+        .where(*common(shape), *narrowed(shape).values())
+        .order_by(*_order(shape), OFFERING.id.desc())
+        .offset(bindparam("skip"))
+        .limit(bindparam("most"))
     )
 
 
-def _page(args: SearchArgs) -> Select[Any]:
-    prices = _PRICES.c
-    return (
-        _joined(select(Offering, TutorProfile, prices.lowest, prices.highest, prices.currency))
-        .join(_PRICES, true())
-        .where(*_common(args), *_narrowed(args).values(), prices.lowest.is_not(None))
-        .order_by(*_order(args))
-        .offset((args.page - 1) * args.size)
-        .limit(args.size)
-        .options(contains_eager(Offering.tutor), contains_eager(Offering.subject), raiseload("*"))
-    )
+_PROFILE = (PROFILE.slug, PROFILE.headline, PROFILE.languages, PROFILE.image_key)
 
 
-def _order(args: SearchArgs) -> list[Any]:
-    newest = Offering.published_at.desc()
+def _order(shape: Shape) -> list[Any]:
+    newest, lowest = OFFERING.published_at.desc(), variants(func.min(VARIANT.price_minor)).scalar_subquery()
     keys: dict[str, list[Any]] = {
         "newest": [newest],
-        "rating": [*best_rated(Offering.rating_count, Offering.rating_sum), newest],
-        "price": [_PRICES.c.lowest.asc()],
-        "-price": [_PRICES.c.lowest.desc()],
-        "title": [func.lower(Offering.title).asc()],
+        "rating": [*best_rated(OFFERING.rating_count, OFFERING.rating_sum), newest],
+        "price": [lowest.asc()],
+        "-price": [lowest.desc()],
+        "title": [func.lower(OFFERING.title).asc()],
     }
-    found = [*keys[args.sort], Offering.id.desc()]
-    if args.text and args.sort == "newest":
-        # Whose title says it is meant more than whose description does.
-        found.insert(0, Offering.title.icontains(args.text, autoescape=True).desc())
-    return found
+    # Whose title says it is meant more than whose description does.
+    first = [contains(OFFERING.title, "whole").desc()] if shape.words and shape.sort == "newest" else []
+    return [*first, *keys[shape.sort]]
 
 
 def best_rated(count: Any, total: Any) -> tuple[Any, Any]:
@@ -159,168 +187,78 @@ def best_rated(count: Any, total: Any) -> tuple[Any, Any]:
     return (count > 0).desc(), ((total + PRIOR_SUM) * 1.0 / (count + PRIOR_COUNT)).desc()
 
 
-def teaches_still() -> ColumnElement[bool]:
-    """Of an offering: whoever left is not booked any more, so nothing of theirs is shown."""
-    taught = select(Membership.id).where(
-        Membership.person_id == Offering.tutor_id,
-        Membership.tenant_id == Offering.tenant_id,
-        Membership.role_key == TUTOR,
-    )
-    taught = taught.correlate(Offering)
-    return or_(
-        ~taught.where(Membership.status == ENDED).exists(), taught.where(Membership.status == ACTIVE).exists()
-    )
+# -- Tutors ------------------------------------------------------------------------------------------------
 
 
-def _common(args: SearchArgs) -> list[ColumnElement[bool]]:
-    """What holds for the page and for every count."""
-    found: list[ColumnElement[bool]] = [Offering.status == PUBLISHED, _is_sold(args), teaches_still()]
-    columns = (Offering.title, Offering.summary, Offering.description, Subject.name, Person.full_name)
-    for word in args.text.split()[:MOST_WORDS]:
-        found.append(or_(*(column.icontains(word, autoescape=True) for column in columns)))
-    return found
-
-
-def _is_sold(args: SearchArgs) -> ColumnElement[bool]:
-    """Some variant can be bought, and for a price that was asked for."""
-    wanted = [
-        Variant.offering_id == Offering.id,
-        Variant.tenant_id == Offering.tenant_id,
-        Variant.is_active,
-    ]
-    if args.price_from is not None:
-        wanted.append(Variant.price_minor >= args.price_from)
-    if args.price_to is not None:
-        wanted.append(Variant.price_minor <= args.price_to)
-    return select(Variant.id).where(*wanted).correlate(Offering).exists()
-
-
-def _narrowed(args: SearchArgs) -> dict[str, ColumnElement[bool]]:
-    columns: dict[str, Any] = {
-        "subject": Subject.slug,
-        "level": Offering.level,
-        "kind": Offering.kind,
-        "language": Offering.language,
-        "tutor": TutorProfile.slug,
-    }
-    return {
-        name: column == value
-        for name, column in columns.items()
-        if (value := getattr(args, name)) is not None
-    }
-
-
-def _facets(args: SearchArgs) -> tuple[int, dict[str, list[Facet]]]:
-    """(all that is found, the facets): each grouping set is a facet, and the empty one counts everything."""
-    narrowed = _narrowed(args)
-
-    def count(own: str | None) -> Any:
-        others = [condition for name, condition in narrowed.items() if name != own]
-        return func.count().filter(and_(true(), *others)).label(f"count_{own or 'all'}")
-
-    values = (Subject.slug, Offering.level, Offering.kind, Offering.language, TutorProfile.slug)
-    more: dict[str, tuple[Any, ...]] = {
-        "subject": (Subject.name, Subject.position),
-        "tutor": (Person.full_name,),
-    }
-    sets = [tuple_(value, *more.get(name, ())) for name, value in zip(FACETS, values, strict=True)]
-    rows = db.session.execute(
-        _joined(
-            select(
-                func.grouping(*values).label("place"),
-                *values,
-                Subject.name,
-                Subject.position,
-                Person.full_name,
-                count(None),
-                *map(count, FACETS),
-            ).select_from(Offering)
+def _tutors() -> Select[Any]:
+    count, total = func.sum(OFFERING.rating_count), func.sum(OFFERING.rating_sum)
+    return (
+        select(
+            PERSON.id,
+            PERSON.full_name,
+            *_PROFILE,
+            count,
+            total,
+            func.count(),
+            func.array_agg(aggregate_order_by(SUBJECT.name, SUBJECT.position, SUBJECT.name)),
         )
-        .where(*_common(args))
-        .group_by(func.grouping_sets(*sets, tuple_()))
-        .order_by(Subject.position, Subject.name, Person.full_name, *values)
-    ).all()
-    return _read(rows)
+        .select_from(Offering.__table__)
+        .join(
+            Person.__table__,
+            and_(PERSON.tenant_id == OFFERING.tenant_id, PERSON.id == OFFERING.tutor_id),
+        )
+        .join(
+            TutorProfile.__table__,
+            and_(PROFILE.tenant_id == OFFERING.tenant_id, PROFILE.person_id == OFFERING.tutor_id),
+        )
+        .outerjoin(
+            Subject.__table__,
+            and_(SUBJECT.tenant_id == OFFERING.tenant_id, SUBJECT.id == OFFERING.subject_id),
+        )
+        .where(*common())
+        .group_by(PERSON.id, PERSON.full_name, PROFILE.id)
+        .order_by(*best_rated(count, total), func.count().desc(), PERSON.full_name, PERSON.id)
+        .offset(bindparam("skip"))
+        .limit(bindparam("most"))
+    )
 
 
-def _read(rows: Sequence[Any]) -> tuple[int, dict[str, list[Facet]]]:
-    everything = (1 << len(FACETS)) - 1  # GROUPING's bits: 1 where a column is not in the set
-    places = {everything ^ (1 << (len(FACETS) - 1 - n)): n for n in range(len(FACETS))}
-    total = 0
-    facets: dict[str, list[Facet]] = {name: [] for name in FACETS}
-    for row in rows:
-        if row.place == everything:
-            total = row.count_all
-            continue
-        at = places[row.place]
-        value, count = row[1 + at], getattr(row, f"count_{FACETS[at]}")
-        if value is not None and count:
-            label = {"subject": row.name, "tutor": row.full_name}.get(FACETS[at])
-            facets[FACETS[at]].append(Facet(value, label, count))
-    return total, facets
+_TUTORS = _tutors()
 
 
 def tutors(limit: int, *, offset: int = 0) -> list[TutorSeen]:
     """Who offers something that can be booked, the best rated first. One statement."""
-    count, total = func.sum(Offering.rating_count), func.sum(Offering.rating_sum)
-    rows = db.session.execute(
-        select(
-            Person.id,
-            Person.full_name,
-            TutorProfile,
-            count,
-            total,
-            func.count(),
-            func.array_agg(aggregate_order_by(Subject.name, Subject.position, Subject.name)),
-        )
-        .select_from(Offering)
-        .join(Person, and_(Person.id == Offering.tutor_id, Person.tenant_id == Offering.tenant_id))
-        .join(
-            TutorProfile,
-            and_(TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id),
-        )
-        .outerjoin(Subject, and_(Subject.id == Offering.subject_id, Subject.tenant_id == Offering.tenant_id))
-        .where(*_common(SearchArgs()))
-        .group_by(Person.id, Person.full_name, TutorProfile.id)
-        .order_by(*best_rated(count, total), func.count().desc(), Person.full_name, Person.id)
-        .offset(offset)
-        .limit(limit)
-        .options(raiseload("*"))
-    )
-    return [
-        TutorSeen(
-            person_id,
-            name,
-            profile,
-            Rating(int(rated), int(stars)),
-            number,
-            list(dict.fromkeys(filter(None, subjects))),
-        )
-        for person_id, name, profile, rated, stars, number, subjects in rows
-    ]
+    found = []
+    for person_id, name, *profile, rated, stars, number, subjects in plain.rows(
+        _TUTORS, skip=offset, most=limit
+    ):
+        rating = Rating(int(rated), int(stars))
+        taught = list(dict.fromkeys(filter(None, subjects)))
+        found.append(TutorSeen(person_id, name, ProfileShown(*profile), rating, number, taught))
+    return found
+
+
+_SHOWN = select(OFFERING.id).where(*common(), OFFERING.tutor_id == bindparam("tutor_id")).limit(1)
 
 
 def is_shown(tutor_id: int) -> bool:
     """Whether visitors find anything of theirs to book."""
-    query = select(Offering.id).where(
-        Offering.tutor_id == tutor_id,
-        Offering.status == PUBLISHED,
-        _is_sold(SearchArgs()),
-        teaches_still(),
+    return bool(plain.rows(_SHOWN, tutor_id=tutor_id))
+
+
+_ADDRESSES = (
+    select(OFFERING.slug, PROFILE.slug, OFFERING.changed_at, PROFILE.changed_at)
+    .select_from(Offering.__table__)
+    .outerjoin(
+        TutorProfile.__table__,
+        and_(PROFILE.tenant_id == OFFERING.tenant_id, PROFILE.person_id == OFFERING.tutor_id),
     )
-    return db.session.scalar(query.limit(1)) is not None
+    .where(*common())
+    .order_by(OFFERING.published_at.desc(), OFFERING.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 def addresses(limit: int) -> list[tuple[str, str, Any, Any]]:
     """(an offering's address, its tutor's, when each changed last) of all that is shown, the newest first."""
-    rows = db.session.execute(
-        select(Offering.slug, TutorProfile.slug, Offering.changed_at, TutorProfile.changed_at)
-        .outerjoin(
-            TutorProfile,
-            and_(TutorProfile.person_id == Offering.tutor_id, TutorProfile.tenant_id == Offering.tenant_id),
-        )
-        .where(Offering.status == PUBLISHED, _is_sold(SearchArgs()), teaches_still())
-        .order_by(Offering.published_at.desc(), Offering.id.desc())
-        .limit(limit)
-    )
-    return [(offering, tutor, at, tutor_at) for offering, tutor, at, tutor_at in rows]
+    return [tuple(row) for row in plain.rows(_ADDRESSES, most=limit)]
