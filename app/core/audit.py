@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, String, Text, event, insert, inspect
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
+from sqlalchemy.orm import LoaderCallableStatus, Mapped, Mapper, Session, declared_attr, mapped_column
 from structlog.contextvars import get_contextvars
 
 from app.core import clock
@@ -121,7 +122,7 @@ def record(
     entry = _entry(session, thing, verb, {}, reason, tenant_id)
     if label is not None:
         entry["thing_label"] = label[:200]
-    session.execute(insert(AuditEntry.__table__), [entry])
+    session.execute(_WRITE, [entry])
 
 
 def record_of_list(
@@ -130,7 +131,7 @@ def record_of_list(
     """An entry for a deed that is about many rows of a model and changes none, e.g. an export."""
     thing = _Rows(label[:200])
     entry = _entry(session, thing, verb, changes, reason, None)
-    session.execute(insert(AuditEntry.__table__), [{**entry, "thing_type": model.__tablename__}])
+    session.execute(_WRITE, [{**entry, "thing_type": model.__tablename__}])
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,9 @@ class _Rows:
 
     def __str__(self) -> str:
         return self.label
+
+
+_WRITE = insert(AuditEntry.__table__).inline()
 
 
 def is_audited(thing: Any) -> bool:
@@ -165,7 +169,7 @@ def write_entries(session: Session, _context: Any) -> None:
             named = notes.get(id(thing), _Note(verb, None))
             rows.append(_entry(session, thing, named.verb, changes, named.reason, None))
     if rows:
-        session.execute(insert(AuditEntry.__table__), rows)
+        session.connection().execute(_WRITE, rows)
 
 
 def _entry(
@@ -200,25 +204,27 @@ def _entry(
 def _changes(thing: Any, verb: str) -> dict[str, Any]:
     """Column → [before, after]; secrets are named, never shown."""
     secret: frozenset[str] = getattr(type(thing), "SECRETS", frozenset())
-    quiet = getattr(type(thing), "QUIET", frozenset()) | {"id", "tenant_id", "created_at", "changed_at"}
     found: dict[str, Any] = {}
     state = inspect(thing)
-    for attribute in state.mapper.column_attrs:
-        name = attribute.key
-        if name in quiet:
+    # What was set since it was last written, with what it was before; a history of each costs much more.
+    former = state.dict if verb == "deleted" else state.committed_state
+    for name in _spoken(state.mapper):
+        if name not in former:
             continue
-        history = state.attrs[name].history
-        if verb == "deleted":
-            before, after = state.dict.get(name), None
-        elif history.has_changes():
-            before = history.deleted[0] if history.deleted else None
-            after = history.added[0] if history.added else None
-        else:
-            continue
+        before, after = former[name], None if verb == "deleted" else state.dict.get(name)
+        if isinstance(before, LoaderCallableStatus):  # it was not known
+            before = None
         if before == after or (before is None and after is None):
             continue
         found[name] = [HIDDEN, HIDDEN] if name in secret else [_plain(before), _plain(after)]
     return found
+
+
+@lru_cache(maxsize=512)
+def _spoken(mapper: Mapper[Any]) -> tuple[str, ...]:
+    """The columns of which an entry tells."""
+    quiet = getattr(mapper.class_, "QUIET", frozenset()) | {"id", "tenant_id", "created_at", "changed_at"}
+    return tuple(each.key for each in mapper.column_attrs if each.key not in quiet)
 
 
 def _plain(value: Any) -> Any:

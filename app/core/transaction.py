@@ -30,15 +30,25 @@ def is_open() -> bool:
     return bool(db.session().info.get("edge"))
 
 
-def after_commit(work: Callable[[], None]) -> None:
-    """Run `work` once the edge's transaction has committed; a hint only: it is lost with the process."""
-    db.session().info.setdefault("after_commit", []).append(work)
+def after_commit(work: Callable[[], None], *, once: bool = False) -> None:
+    """Run `work` once the edge's transaction has committed; a hint only: it is lost with the process. With
+    `once` a single time, however often it was asked for."""
+    wanted = db.session().info.setdefault("after_commit", [])
+    if not once or work not in wanted:
+        wanted.append(work)
+
+
+def check_later() -> None:
+    """What is being written has a rule that the database checks last, such as the sum of an entry in the
+    ledger: `transaction` asks for it before it commits. What nobody told of, the commit itself finds."""
+    db.session().info["checked_last"] = True
 
 
 def check_now(session: Session) -> None:
-    """Have the database check what it would check at the commit."""
+    """Have the database check what it would check at the commit, where there is something."""
     session.flush()
-    session.execute(_CHECK_NOW)
+    if session.info.pop("checked_last", False):
+        session.execute(_CHECK_NOW)
 
 
 @contextmanager
@@ -56,6 +66,7 @@ def transaction() -> Iterator[Session]:
         raise NotAllowed
     session.info["edge"] = True
     session.info["after_commit"] = []
+    session.info.pop("checked_last", None)
     try:
         yield session
         check_now(session)

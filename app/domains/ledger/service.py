@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.core import audit, clock, scope
 from app.core.db import db
 from app.core.money import Money
+from app.core.transaction import check_later
 from app.domains.ledger import policies, queries
 from app.domains.ledger.errors import ReversedAlready
 from app.domains.ledger.models import CHART, MAY_BE_NEGATIVE, LedgerAccount, LedgerEntry, Posting
@@ -96,6 +97,7 @@ def _write(values: dict[str, object], lines: Sequence[Line]) -> LedgerEntry:
         .returning(LedgerEntry.id)
     )
     if entry_id is not None:
+        check_later()
         accounts = _accounts({_place(line) for line in lines})
         db.session.execute(
             insert(Posting.__table__),

@@ -186,6 +186,7 @@ class Payment(TenantOwned, Timestamped, Model):
     }
     STATUS_NAMES: ClassVar[dict[str, Any]] = PAYMENT_STATUS
     SECRETS: ClassVar[frozenset[str]] = frozenset({"client_secret"})
+    QUIET: ClassVar[frozenset[str]] = frozenset({"asked_at"})
 
     order_id: Mapped[int] = mapped_column(BigInteger)
     provider: Mapped[str] = mapped_column(String(20))

@@ -40,6 +40,8 @@ _STATUS: dict[PaymentStatus, str] = {
 }
 _REFERENCE = re.compile(r"t([1-9][0-9]{0,17}):([0-9A-Z]{20})", re.ASCII)
 _CONCERNS_US = ("payment_intent.", "charge.", "refund.")
+# The provider tells of the same moment as `payment_intent.succeeded` as well, which says nothing less.
+_TOLD_TWICE = frozenset({"charge.succeeded"})
 
 
 def tax_within(gross: Money, rate_bp: int) -> Money:
@@ -87,9 +89,16 @@ def status_of(seen: ProviderPayment) -> str:
     return _STATUS[seen.status]
 
 
-def concerns_us(event_type: str) -> bool:
-    """Whether a provider's event is about a payment at all."""
-    return event_type.startswith(_CONCERNS_US)
+def why_ignored(event_type: str) -> str | None:
+    """Why a provider's event need not be worked off; None where it must."""
+    if not event_type.startswith(_CONCERNS_US):
+        return "not about a payment"
+    return "told by another message as well" if event_type in _TOLD_TWICE else None
+
+
+def is_about_making(event_type: str) -> bool:
+    """Whether it says no more than that there is a payment."""
+    return event_type == "payment_intent.created"
 
 
 def is_about_refunds(event_type: str) -> bool:

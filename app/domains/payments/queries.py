@@ -6,10 +6,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, extract, func, literal, or_, select, union_all
-from sqlalchemy.orm import joinedload, raiseload, selectinload
+from sqlalchemy import Select, and_, bindparam, extract, func, inspect, literal, or_, select, union_all
+from sqlalchemy.orm import Mapper, contains_eager, joinedload, raiseload, selectinload
 
 from app.core.db import Model, UtcDateTime, db
 from app.core.errors import NotFound
@@ -55,8 +56,17 @@ def _one(query: Select[Row]) -> Row:
 
 
 def _locked(model: type[Row], row_id: int) -> Row:
-    query: Select[Row] = select(model).where(model.id == row_id).with_for_update(of=model)
-    return _one(query.execution_options(populate_existing=True))
+    found: Row | None = db.session.scalars(_lock(inspect(model)), {"row": row_id}).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+@lru_cache(maxsize=32)
+def _lock(mapper: Mapper[Any]) -> Select[Any]:
+    model = mapper.class_
+    query = select(model).where(model.id == bindparam("row")).with_for_update(of=model)
+    return query.execution_options(populate_existing=True)
 
 
 # -- Orders ------------------------------------------------------------------------------------------------
@@ -66,6 +76,14 @@ _WITH_ALL = (
     selectinload(Order.payments),
     joinedload(Order.payer),
     raiseload("*"),
+)
+
+
+_BY_CODE = (
+    select(Order)
+    .where(Order.code == bindparam("code"))
+    .options(*_WITH_ALL)
+    .execution_options(populate_existing=True)
 )
 
 
@@ -79,8 +97,29 @@ def order_by_code(code: str) -> Order:
     code = code.upper()
     if not _CODE.fullmatch(code):
         raise NotFound
-    query = select(Order).where(Order.code == code).options(*_WITH_ALL)
-    return _one(query.execution_options(populate_existing=True))
+    found: Order | None = db.session.scalars(_BY_CODE, {"code": code}).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def order_alone(code: str) -> Order:
+    """As `order_by_code`, without what belongs to it: to ask whose it is, and go on with it."""
+    code = code.upper()
+    if not _CODE.fullmatch(code):
+        raise NotFound
+    found: Order | None = db.session.scalars(_ALONE, {"code": code}).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+_ALONE = (
+    select(Order)
+    .where(Order.code == bindparam("code"))
+    .options(raiseload("*"))
+    .execution_options(populate_existing=True)
+)
 
 
 def order_for_update(order_id: int) -> Order:
@@ -162,12 +201,33 @@ def payment_for_update(payment_id: int) -> Payment:
     return _locked(Payment, payment_id)
 
 
+_WITH_ORDER = (
+    select(Order, Payment)
+    .join(Payment, (Payment.order_id == Order.id) & (Payment.tenant_id == Order.tenant_id))
+    .where(Payment.id == bindparam("payment"))
+    .options(contains_eager(Payment.order))
+    .with_for_update(of=[Order, Payment])  # in this order, as everywhere
+    .execution_options(populate_existing=True)
+)
+
+
+def payment_with_order_for_update(payment_id: int) -> tuple[Order, Payment]:
+    """Both locked, the order first, as they are now. Raises NotFound."""
+    found = db.session.execute(_WITH_ORDER, {"payment": payment_id}).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1]
+
+
 def payment_under_way(order_id: int) -> Payment | None:
     """The one payment of an order that may still take money, or has taken it."""
-    live = (CREATED, UNKNOWN, PENDING, FAILED, CAPTURED)
-    return db.session.scalars(
-        select(Payment).where(Payment.order_id == order_id, Payment.status.in_(live))
-    ).one_or_none()
+    return db.session.scalars(_UNDER_WAY, {"order": order_id}).one_or_none()
+
+
+_UNDER_WAY = select(Payment).where(
+    Payment.order_id == bindparam("order"),
+    Payment.status.in_((CREATED, UNKNOWN, PENDING, FAILED, CAPTURED)),
+)
 
 
 def payments_of(order_id: int) -> Sequence[Payment]:
@@ -177,6 +237,18 @@ def payments_of(order_id: int) -> Sequence[Payment]:
 def payment_by_reference(tenant_id: int, code: str) -> int | None:
     """The number of a tenant's payment; in the platform's scope, where it is not known yet whose it is."""
     return db.session.scalar(select(Payment.id).where(Payment.tenant_id == tenant_id, Payment.code == code))
+
+
+def is_of_our_making(tenant_id: int, code: str, *, provider: str, ref: str) -> bool:
+    """Whether this object of the provider is a tenant's payment that we know of, or are making just now: its
+    answer is on the way, or `unresolved` has it asked for. In the platform's scope."""
+    found = select(Payment.id).where(
+        Payment.tenant_id == tenant_id,
+        Payment.code == code,
+        Payment.provider == provider,
+        or_(Payment.provider_ref == ref, and_(Payment.provider_ref.is_(None), Payment.status == CREATED)),
+    )
+    return db.session.scalar(found) is not None
 
 
 def unresolved(now: dt.datetime, limit: int) -> Sequence[tuple[int, str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, bindparam, select, text
 from sqlalchemy.orm import joinedload
 
 from app.core.db import db
@@ -60,6 +60,14 @@ def tenant(tenant_id: int) -> Tenant:
     if found is None:
         raise NotFound
     return found
+
+
+_CURRENCY = select(Tenant.__table__.c.currency).where(Tenant.__table__.c.id == bindparam("tenant"))
+
+
+def currency_of(tenant_id: int) -> str:
+    """What a company sells in."""
+    return str(db.session.connection().execute(_CURRENCY, {"tenant": tenant_id}).scalar_one())
 
 
 def tenant_for_update(tenant_id: int) -> Tenant:

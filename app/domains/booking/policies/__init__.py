@@ -35,6 +35,7 @@ from app.domains.booking.policies.refunds import (
     why_not_cancelled,
     why_not_moved,
 )
+from app.domains.booking.policies.selling import Sold, SoldVariant
 
 __all__ = [
     "COUNTS_FROM",
@@ -46,6 +47,8 @@ __all__ = [
     "Reason",
     "Refundable",
     "Slot",
+    "Sold",
+    "SoldVariant",
     "Terms",
     "Taken",
     "counts_from",

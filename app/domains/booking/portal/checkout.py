@@ -14,7 +14,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core import clock
-from app.core.errors import NotAllowed, NotFound
+from app.core.errors import NotFound
 from app.core.money import Money
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
@@ -22,14 +22,13 @@ from app.core.web import headers
 from app.core.web.csrf import keeps_text
 from app.core.web.viewing import on_tenant, to_sign_in, viewer
 from app.core.web.visitor import actor, actors
-from app.domains.accounts import queries as accounts
-from app.domains.accounts.models import GUARDIAN, Person
-from app.domains.accounts.service import registration
+from app.domains.accounts.models import GUARDIAN
 from app.domains.booking import queries, service
 from app.domains.booking.errors import HoldExpired, HoldNotRenewable, SlotTaken, TooManyHolds, TrialTaken
 from app.domains.booking.forms import SEAT_CODE, StudentForm
 from app.domains.booking.models import BOOKED, CANCELLED, HELD, LAPSED, RELEASED, Seat
 from app.domains.booking.portal import times
+from app.domains.booking.portal.learners import Learners
 from app.domains.booking.portal.picker import Time, alternatives
 from app.domains.booking.portal.times import DateBlock
 from app.domains.booking.portal.words import deadlines, money_words, price_words
@@ -43,8 +42,6 @@ from app.domains.payments.policies import belongs_to, tax_within
 bp = Blueprint("reservation", __name__, template_folder="../templates")
 
 _LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
-
-ONESELF = "me"  # a guardian who takes no lessons yet
 
 
 @dataclass(frozen=True)
@@ -94,19 +91,19 @@ def show(code: str) -> Any:
 @keeps_text
 def order(code: str) -> Any:
     """Say who learns; on to the payment, or straight to the lesson where it costs nothing."""
-    seat, who = _seat(code), viewer()
+    place, who = _place(code), viewer()
     if who is None:  # the sign-in ended meanwhile
-        return redirect(url_for("accounts.login", next=url_for("reservation.show", code=seat.code)))
-    learners = _learners(who)
-    form = _form(learners, None)
+        return redirect(url_for("accounts.login", next=url_for("reservation.show", code=place.code)))
+    learners = Learners(who)
+    form = learners.form(None)
     if not form.validate():
-        return _page(seat, form=form, status=422)
+        return _page(_seat(code), form=form, status=422)
     try:
         with transaction():
             placed = service.begin_checkout(
-                seat,
-                payer=_payer(who),
-                student=_student(who, form.student.data),
+                place,
+                payer=learners.payer(),
+                student=learners.chosen(form.student.data),
                 actor=actor(),
                 locale=str(get_locale() or "en"),
             )
@@ -203,7 +200,18 @@ def _seat(code: str) -> Seat:
     return seat
 
 
-def _is_open_to_viewer(seat: Seat) -> bool:
+def _place(code: str) -> queries.PlaceOfSeat:
+    """As `_seat`, where no more is asked of it."""
+    on_tenant()
+    if not SEAT_CODE.fullmatch(code.upper()):
+        raise NotFound
+    place = queries.place_of_code(code.upper())
+    if not _is_open_to_viewer(place):
+        raise NotFound
+    return place
+
+
+def _is_open_to_viewer(seat: Seat | queries.PlaceOfSeat) -> bool:
     if seat.actor.startswith("v:") and seat.status in {HELD, LAPSED, RELEASED}:
         return True
     who = viewer()
@@ -220,53 +228,6 @@ def _enter(code: str) -> Any:
         if viewer() is None:
             return to_sign_in()
         raise
-
-
-# -- Who learns --------------------------------------------------------------------------------------------
-
-
-def _learners(who: Viewer | None) -> list[tuple[str, str]]:
-    """(value, words) of those for whom the viewer can book."""
-    if who is None or who.person_id is None:
-        return []
-    found = [(str(person.id), person) for person in accounts.learners_for(who.person_id)]
-    rows = [(value, _named(person, who)) for value, person in found]
-    is_among = any(person.id == who.person_id for _value, person in found)
-    if GUARDIAN in who.role_keys and not is_among:
-        rows.append((ONESELF, _("Myself")))
-    return rows
-
-
-def _named(person: Person, who: Viewer) -> str:
-    if person.id == who.person_id:
-        return _("Myself (%(name)s)", name=person.full_name)
-    return person.full_name
-
-
-def _form(learners: Sequence[tuple[str, str]], seat: Seat | None) -> StudentForm:
-    chosen = str(seat.student_id) if seat is not None and seat.student_id else None
-    if chosen is None and len(learners) == 1:
-        chosen = learners[0][0] if learners[0][0] != ONESELF else None  # who registered for a child adds it
-    form = StudentForm(data={"student": chosen})
-    form.student.choices = list(learners)
-    return form
-
-
-def _payer(who: Viewer) -> Person:
-    """Raises NotAllowed for an operator on a visit."""
-    if who.person_id is None:
-        raise NotAllowed
-    return accounts.person(who.person_id)
-
-
-def _student(who: Viewer, value: str) -> Person:
-    """One of `_learners`: the form knows no other. A guardian who books for themselves takes lessons from
-    now on."""
-    payer = _payer(who)
-    if value == ONESELF:
-        registration.learn_too(payer, user_id=who.user_id)
-        return payer
-    return accounts.person(int(value))
 
 
 # -- The page ----------------------------------------------------------------------------------------------
@@ -292,14 +253,14 @@ def _page(
             order_url=_order_url(seat, who),
         )
         return page, status
-    learners = _learners(who)
+    learners = Learners(who)
     here = url_for("reservation.show", code=seat.code)
     page = render_template(
         "booking/checkout.html",
         reserved=reserved,
         clock=_clock(seat, now, reserved.zone),
-        form=form or _form(learners, seat),
-        learners=learners,
+        form=form or learners.form(seat),
+        learners=learners.choices,
         others=others,
         may_book=who is not None and who.person_id is not None,
         is_guardian=who is not None and GUARDIAN in who.role_keys,

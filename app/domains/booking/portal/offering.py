@@ -36,10 +36,9 @@ from app.domains.booking.portal.picker import CHOOSE, Picker, Time, Zone, altern
 from app.domains.booking.portal.selling import Said, meta_of, said_of, what_you_get
 from app.domains.booking.portal.words import duration_words, policy_sentences, price_words
 from app.domains.booking.queries import Session, pages
-from app.domains.booking.queries.pages import OfferingSeen
-from app.domains.catalog import policies as catalog
-from app.domains.catalog import queries as catalog_queries
-from app.domains.catalog.models import GROUP, KIND_NAMES, LEVEL_NAMES, RECORDED, Offering, Variant
+from app.domains.booking.queries.offered import OfferingSeen, VariantSeen, offering_seen, slots_of
+from app.domains.booking.queries.to_hold import to_hold
+from app.domains.catalog.models import GROUP, KIND_NAMES, LEVEL_NAMES, RECORDED
 from app.domains.catalog.policies.comparison import language_name
 from app.domains.catalog.policies.pictures import path_of, small_path_of
 
@@ -49,6 +48,8 @@ bp = Blueprint("booking", __name__, template_folder="../templates")
 # thrown away easily: what one network can keep from others is limited for each tutor, as long as holds live.
 VISITORS_TRIES = Limit(300, dt.timedelta(minutes=10))
 VISITORS_HOLDS = Limit(20, dt.timedelta(minutes=10))
+
+_NUMBERS = re.compile(r"\b\d+\b")
 
 WHY_NOT = {
     "past": lambda: _("This time is over. Please choose another one."),
@@ -170,13 +171,19 @@ def _held(slug: str, form: HoldForm) -> str:
 
 
 def _hold(slug: str, form: HoldForm) -> Seat:
-    offering = catalog_queries.published(slug)
+    asked = to_hold(slug, form.variant_id)
+    offering = asked.offering
     if form.lesson_code is not None:
         return service.hold_seat(lesson_id=pages.session_of(offering.id, form.lesson_code), actor=actor())
-    variant = next((v for v in offering.variants if v.id == form.variant_id), None)
-    if variant is None or form.moment is None:
+    if asked.variant is None or form.moment is None:
         raise NotFound
-    return service.hold_slot(offering=offering, variant=variant, starts_at=form.moment, actor=actor())
+    return service.hold_slot(
+        offering=offering,
+        variant=asked.variant,
+        starts_at=form.moment,
+        actor=actor(),
+        policy=asked.policy,
+    )
 
 
 def trouble_of(error: DomainError) -> Trouble:
@@ -212,60 +219,59 @@ def open_holds() -> list[ActionLink]:
 
 
 def _page(slug: str, *, variant_id: int | None, trouble: Trouble | None = None) -> Any:
-    seen = pages.offering_seen(slug)
+    seen = offering_seen(slug)
     page = _view(seen, seen.variant(variant_id), trouble)
     return render_template("booking/offering.html", page=page), trouble.status if trouble else 200
 
 
-def _view(seen: OfferingSeen, variant: Variant, trouble: Trouble | None) -> OfferingPage:
-    offering, profile = seen.offering, seen.profile
-    choices = [_choice(offering, each, each.id == variant.id) for each in offering.variants]
-    is_group, is_recorded = offering.kind == GROUP, offering.kind == RECORDED
+def _view(seen: OfferingSeen, variant: VariantSeen, trouble: Trouble | None) -> OfferingPage:
+    profile = seen.profile
+    choices = [_choice(seen, each, each.id == variant.id) for each in seen.variants]
+    is_group, is_recorded = seen.kind == GROUP, seen.kind == RECORDED
     by_slot = not is_group and not is_recorded
-    zone = times.viewer_zone()
     return OfferingPage(
-        slug=offering.slug,
-        title=offering.title,
-        summary=offering.summary,
-        paragraphs=[part.strip() for part in offering.description.split("\n\n") if part.strip()],
-        image_url=path_of(offering.image_key),
-        small_image_url=small_path_of(offering.image_key),
-        facts=_facts(offering),
-        gets=what_you_get(offering),
-        said=said_of(offering),
-        meta=meta_of(offering, profile),
-        tutor_name=offering.tutor.full_name,
-        tutor_initial=offering.tutor.full_name[:1].upper(),
+        slug=seen.slug,
+        title=seen.title,
+        summary=seen.summary,
+        paragraphs=[part.strip() for part in seen.description.split("\n\n") if part.strip()],
+        image_url=path_of(seen.image_key),
+        small_image_url=small_path_of(seen.image_key),
+        facts=_facts(seen),
+        gets=what_you_get(seen),
+        said=said_of(seen),
+        meta=meta_of(seen),
+        tutor_name=seen.tutor,
+        tutor_initial=seen.tutor[:1].upper(),
         tutor_headline=profile.headline if profile else None,
         tutor_url=f"/tutors/{profile.slug}" if profile else None,
         tutor_image_url=small_path_of(profile.image_key) if profile else None,
         variants=choices,
         chosen=next(choice for choice in choices if choice.is_chosen),
-        policy=policy_sentences(catalog.policy_snapshot(offering, seen.default_policy)),
-        hold_url=_hold_url(offering),
-        picker=_picker(offering, variant) if by_slot else None,
-        dates=date_rows(queries.available_sessions(offering.id), zone) if is_group else (),
-        zone=zone_of(url_for("booking.show", slug=offering.slug), [("variant", str(variant.id))]),
+        policy=policy_sentences(seen.policy),
+        hold_url=_hold_url(seen.slug),
+        picker=_picker(seen, variant) if by_slot else None,
+        dates=date_rows(queries.available_sessions(seen.id), times.viewer_zone()) if is_group else (),
+        zone=zone_of(f"/o/{seen.slug}", [("variant", str(variant.id))]),
         is_group=is_group,
         is_recorded=is_recorded,
         trouble=trouble,
     )
 
 
-def _picker(offering: Offering, variant: Variant) -> Picker:
+def _picker(seen: OfferingSeen, variant: VariantSeen) -> Picker:
     return picker(
-        url_for("booking.show", slug=offering.slug),
-        lambda since, until: queries.slots(offering, variant, since=since, until=until),
-        tutor_id=offering.tutor_id,
-        tutor=offering.tutor.full_name,
-        kept=_kept(offering, variant),
+        f"/o/{seen.slug}",
+        lambda since, until: slots_of(seen, variant, since=since, until=until),
+        tutor_id=seen.tutor_id,
+        tutor=seen.tutor,
+        kept={"variant": str(variant.id)} if len(seen.variants) > 1 else {},
         facts=(duration_words(variant.duration_minutes), price_words(variant.price)),
     )
 
 
-def _hold_url(offering: Offering) -> str:
+def _hold_url(slug: str) -> str:
     """It keeps the days that are shown, for the page that a refusal comes with."""
-    return url_for("booking.hold", slug=offering.slug) + shown_days()
+    return f"/o/{slug}/hold{shown_days()}"
 
 
 def shown_days() -> str:
@@ -274,37 +280,32 @@ def shown_days() -> str:
     return f"?{urlencode(shown)}" if shown else ""
 
 
-def _kept(offering: Offering, variant: Variant) -> dict[str, str]:
-    return {"variant": str(variant.id)} if len(offering.variants) > 1 else {}
-
-
-def _choice(offering: Offering, variant: Variant, is_chosen: bool) -> VariantChoice:
+def _choice(seen: OfferingSeen, variant: VariantSeen, is_chosen: bool) -> VariantChoice:
+    minutes = variant.duration_minutes
     return VariantChoice(
         id=variant.id,
         name=variant.name,
-        duration=""
-        if _says(variant.name, variant.duration_minutes)
-        else duration_words(variant.duration_minutes),
+        duration="" if _says(variant.name, minutes) else duration_words(minutes),
         price=price_words(variant.price),
-        url=url_for("booking.show", slug=offering.slug, variant=variant.id, _anchor="times"),
+        url=f"/o/{seen.slug}?variant={variant.id}#times",
         is_chosen=is_chosen,
     )
 
 
 def _says(name: str, minutes: int) -> bool:
     """Whether a name such as “60 minutes” tells the length already."""
-    return re.search(rf"\b{minutes}\b", name) is not None
+    return str(minutes) in _NUMBERS.findall(name)
 
 
-def _facts(offering: Offering) -> list[tuple[str, str]]:
+def _facts(seen: OfferingSeen) -> list[tuple[str, str]]:
     """(icon, words)"""
     found = [
-        ("users" if offering.kind == GROUP else "user", str(KIND_NAMES[offering.kind])),
-        ("school", str(LEVEL_NAMES[offering.level])),
-        ("language", language_name(offering.language)),
+        ("users" if seen.kind == GROUP else "user", str(KIND_NAMES[seen.kind])),
+        ("school", str(LEVEL_NAMES[seen.level])),
+        ("language", language_name(seen.language)),
     ]
-    if offering.subject is not None:
-        found.insert(0, ("tag", offering.subject.name))
+    if seen.subject is not None:
+        found.insert(0, ("tag", seen.subject))
     return found
 
 

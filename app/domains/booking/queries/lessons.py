@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.interfaces import ExecutableOption
 
@@ -50,18 +51,24 @@ def _lesson_options() -> tuple[ExecutableOption, ...]:
     )
 
 
+# Made once: with so much beside it, making the statement costs as much as running it.
+_SEAT = select(Seat).options(*_seat_options())
+_SEAT_BY_ID = _SEAT.where(Seat.id == bindparam("seat"))
+_SEAT_BY_CODE = _SEAT.where(Seat.code == bindparam("code"))
+
+
 def seat(seat_id: int) -> Seat:
     """With its lesson, offering, tutor, student and payer. Raises NotFound."""
-    return _one_seat(select(Seat).where(Seat.id == seat_id))
+    return _one_seat(_SEAT_BY_ID, seat=seat_id)
 
 
 def seat_by_code(code: str) -> Seat:
     """As `seat`. Whoever has a hold's code may go on with it; what is booked is its people's."""
-    return _one_seat(select(Seat).where(Seat.code == code))
+    return _one_seat(_SEAT_BY_CODE, code=code)
 
 
-def _one_seat(query: Select[Seat]) -> Seat:
-    found = db.session.scalars(query.options(*_seat_options())).one_or_none()
+def _one_seat(query: Select[Seat], **values: Any) -> Seat:
+    found = db.session.scalars(query, values).one_or_none()
     if found is None:
         raise NotFound
     return found

@@ -5,16 +5,18 @@ People are locked by advisory locks, since what they must not overlap with may n
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import Select, and_, bindparam, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from app.core import clock, plain, scope
 from app.core.db import db
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.domains.booking.models import HELD, TAKING, Lesson, Occupation, Seat
 from app.domains.booking.policies import Interval
 from app.domains.booking.queries.tables import PEOPLE
@@ -39,26 +41,49 @@ def lock_people(person_ids: Iterable[int | None], *, actor: str | None = None) -
     db.session.execute(_LOCK, {"marks": marks})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlaceOfSeat:
-    """Who is to be locked before a seat is."""
+    """Who is to be locked before a seat is, and whose it is."""
 
+    id: int
+    code: str
     lesson_id: int
     tutor_id: int
     student_id: int | None
+    payer_id: int | None
     line_id: int | None
+    actor: str
+    status: str
+
+
+def _places() -> Select[Any]:
+    seat, lesson = Seat.__table__.c, Lesson.__table__.c
+    columns = (seat.id, seat.code, lesson.id, lesson.tutor_id, seat.student_id, seat.payer_id, seat.line_id)
+    return (
+        select(*columns, seat.actor, seat.status)
+        .join(Lesson.__table__, and_(lesson.id == seat.lesson_id, lesson.tenant_id == seat.tenant_id))
+        .where(seat.tenant_id == plain.tenant())
+    )
+
+
+_BY_ID = _places().where(Seat.__table__.c.id == bindparam("seat"))
+_BY_CODE = _places().where(Seat.__table__.c.code == bindparam("code"))
 
 
 def place_of_seat(seat_id: int) -> PlaceOfSeat:
     """As the database says now, not as it was read before. Raises NotFound."""
-    row = db.session.execute(
-        select(Lesson.id, Lesson.tutor_id, Seat.student_id, Seat.line_id)
-        .join(Seat, Seat.lesson_id == Lesson.id)
-        .where(Seat.id == seat_id)
-    ).one_or_none()
-    if row is None:
+    return _one_place(plain.rows(_BY_ID, seat=seat_id))
+
+
+def place_of_code(code: str) -> PlaceOfSeat:
+    """As `place_of_seat`. Whoever has a hold's code may go on with it; what is booked is its people's."""
+    return _one_place(plain.rows(_BY_CODE, code=code))
+
+
+def _one_place(rows: Sequence[Any]) -> PlaceOfSeat:
+    if not rows:
         raise NotFound
-    return PlaceOfSeat(*row)
+    return PlaceOfSeat(*rows[0])
 
 
 def order_of_seat_for_update(line_id: int | None) -> Order | None:
@@ -74,19 +99,22 @@ def order_of_seat_for_update(line_id: int | None) -> Order | None:
     ).one_or_none()
 
 
+_LESSONS = (
+    select(Lesson)
+    .where(Lesson.id.in_(bindparam("lessons", expanding=True)))
+    .order_by(Lesson.id)
+    .options(
+        joinedload(Lesson.offering).options(joinedload(Offering.policy), joinedload(Offering.tax_rate)),
+        joinedload(Lesson.variant),
+    )
+    .with_for_update(of=Lesson)
+    .execution_options(populate_existing=True)
+)
+
+
 def lessons_for_update(lesson_ids: Collection[int]) -> Sequence[Lesson]:
     """Locked in the order of their ids, as they are now, with their offerings."""
-    return db.session.scalars(
-        select(Lesson)
-        .where(Lesson.id.in_(lesson_ids))
-        .order_by(Lesson.id)
-        .options(
-            joinedload(Lesson.offering).options(joinedload(Offering.policy), joinedload(Offering.tax_rate)),
-            joinedload(Lesson.variant),
-        )
-        .with_for_update(of=Lesson)
-        .execution_options(populate_existing=True)
-    ).all()
+    return db.session.scalars(_LESSONS, {"lessons": list(lesson_ids)}).all()
 
 
 def lesson_for_update(lesson_id: int) -> Lesson:
@@ -95,6 +123,29 @@ def lesson_for_update(lesson_id: int) -> Lesson:
     if not found:
         raise NotFound
     return found[0]
+
+
+_SEAT_WITH_LESSON = (
+    select(Seat, Lesson)
+    .join(Lesson, and_(Lesson.id == Seat.lesson_id, Lesson.tenant_id == Seat.tenant_id))
+    .where(Seat.id == bindparam("seat"), Lesson.id == bindparam("lesson"))
+    .options(
+        contains_eager(Seat.lesson),
+        joinedload(Lesson.offering).joinedload(Offering.tax_rate),
+        joinedload(Lesson.variant),
+    )
+    .with_for_update(of=[Lesson, Seat])  # in this order, as everywhere
+    .execution_options(populate_existing=True)
+)
+
+
+def seat_with_lesson_for_update(seat_id: int, *, lesson_id: int) -> tuple[Seat, Lesson]:
+    """Both locked, the lesson first, as they are now, with what is taught. Raises Conflict where the seat is
+    not in this lesson any more."""
+    found = db.session.execute(_SEAT_WITH_LESSON, {"seat": seat_id, "lesson": lesson_id}).one_or_none()
+    if found is None:
+        raise Conflict
+    return found[0], found[1]
 
 
 def seat_for_update(seat_id: int) -> Seat:
@@ -136,6 +187,45 @@ def in_the_way(wanted: Iterable[tuple[int, Interval]]) -> tuple[Sequence[int], b
     )
     expired = sorted({lesson_id for lesson_id, has_run_out in rows if has_run_out})
     return expired, all(has_run_out for _lesson_id, has_run_out in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A seat that somebody holds, and in which lesson."""
+
+    id: int
+    student_id: int | None
+    line_id: int | None
+    lesson_id: int
+    lesson_status: str
+    variant_id: int
+    tutor_id: int
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+
+
+def _held_by() -> Select[Any]:
+    seat, lesson = Seat.__table__.c, Lesson.__table__.c
+    columns = (lesson.id, lesson.status, lesson.variant_id, lesson.tutor_id, lesson.starts_at, lesson.ends_at)
+    return (
+        select(seat.id, seat.student_id, seat.line_id, *columns)
+        .join(Lesson.__table__, and_(lesson.id == seat.lesson_id, lesson.tenant_id == seat.tenant_id))
+        .where(
+            seat.tenant_id == plain.tenant(),
+            seat.actor == bindparam("actor"),
+            seat.status == HELD,
+            seat.expires_at > bindparam("now"),
+        )
+        .order_by(seat.id)
+    )
+
+
+_HELD_BY = _held_by()
+
+
+def held_by(actor: str) -> list[Held]:
+    """What somebody holds now."""
+    return [Held(*row) for row in plain.rows(_HELD_BY, actor=actor, now=clock.now())]
 
 
 def open_holds(actor: str) -> Sequence[Seat]:

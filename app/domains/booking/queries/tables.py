@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Select, and_, any_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from app.core import clock, plain
@@ -99,11 +99,26 @@ class Timetable:
         return any(interval.overlaps(wanted) for interval in self.busy)
 
 
+def is_closed(taught_by: Any) -> ColumnElement[bool]:
+    """Whether nothing can be booked with the tutor of a row (`tenant_id`, `tutor_id`): the company is
+    suspended, or they have left it."""
+    member, company = Membership.__table__.c, Tenant.__table__.c
+    suspended = select(company.status != ACTIVE).where(company.id == taught_by.tenant_id)
+    taught = select(member.id).where(
+        member.tenant_id == taught_by.tenant_id,
+        member.person_id == taught_by.tutor_id,
+        member.role_key == TEACHES,
+    )
+    left = and_(
+        taught.where(member.status == ENDED).exists(), ~taught.where(member.status == IN_FORCE).exists()
+    )
+    return or_(suspended.scalar_subquery(), left)
+
+
 def _timetables() -> Select[Any]:
     """Made once: of each schedule its terms, and as arrays its week, what replaces it, and what is taken."""
     schedule, rule = AvailabilitySchedule.__table__.c, AvailabilityRule.__table__.c
     override, taken = AvailabilityOverride.__table__.c, Occupation.__table__.c
-    member, company = Membership.__table__.c, Tenant.__table__.c
     week = select(
         func.json_agg(func.json_build_array(rule.weekday, rule.starts_minute, rule.ends_minute))
     ).where(rule.tenant_id == schedule.tenant_id, rule.schedule_id == schedule.id)
@@ -121,18 +136,9 @@ def _timetables() -> Select[Any]:
         taken.during.overlaps(func.tstzrange(bindparam("since"), bindparam("until"))),
         or_(taken.expires_at.is_(None), taken.expires_at > bindparam("now")),
     )
-    closed = select(company.status != ACTIVE).where(company.id == schedule.tenant_id)
-    taught = select(member.id).where(
-        member.tenant_id == schedule.tenant_id,
-        member.person_id == schedule.tutor_id,
-        member.role_key == TEACHES,
-    )
-    left = and_(
-        taught.where(member.status == ENDED).exists(), ~taught.where(member.status == IN_FORCE).exists()
-    )
     return select(
         schedule.tutor_id,
-        or_(closed.scalar_subquery(), left),
+        is_closed(schedule),
         week.scalar_subquery(),
         dated.scalar_subquery(),
         busy.scalar_subquery(),

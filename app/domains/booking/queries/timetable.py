@@ -12,9 +12,6 @@ from sqlalchemy.orm import joinedload, selectinload
 from app.core import clock
 from app.core.db import db
 from app.core.errors import NotFound
-from app.domains.accounts.models import ACTIVE as IN_FORCE
-from app.domains.accounts.models import ENDED, Membership
-from app.domains.accounts.models import TUTOR as TEACHES
 from app.domains.booking import policies
 from app.domains.booking.models import (
     AvailabilityOverride,
@@ -22,8 +19,8 @@ from app.domains.booking.models import (
     AvailabilitySchedule,
     Occupation,
 )
-from app.domains.booking.policies import Interval, Slot
-from app.domains.booking.queries.tables import PEOPLE, timetable
+from app.domains.booking.policies import Interval, Slot, Sold, SoldVariant
+from app.domains.booking.queries.tables import PEOPLE, Terms, timetable
 from app.domains.catalog.models import ONE_TO_ONE, PUBLISHED, TRIAL, Offering, Variant
 
 _DAY = dt.timedelta(days=1)
@@ -31,55 +28,47 @@ _BEYOND = 3 * _DAY  # a lesson takes up to a day, and days are counted in the tu
 BY_SLOT = frozenset({ONE_TO_ONE, TRIAL})
 
 
-def has_left(tutor_id: int) -> bool:
-    """Whether somebody taught here and does not any more."""
-    return bool(db.session.scalar(select(_has_left(tutor_id))))
-
-
-def _has_left(tutor_id: int) -> ColumnElement[bool]:
-    taught = select(Membership.id).where(Membership.person_id == tutor_id, Membership.role_key == TEACHES)
-    return and_(
-        taught.where(Membership.status == ENDED).exists(),
-        ~taught.where(Membership.status == IN_FORCE).exists(),
-    )
-
-
 def slots(offering: Offering, variant: Variant, *, since: dt.datetime, until: dt.datetime) -> list[Slot]:
     """When a lesson of this offering can begin, from `since` to before `until`, in order. Nothing for what is
     not sold by the slot (group classes, recorded courses) or not at all."""
     if why_not_sold(offering, variant) is not None:
         return []
-    return _slots_of_tutor(offering.tutor_id, _duration(variant), since, until)
+    return slots_of_tutor(offering.tutor_id, _duration(variant), since, until)
 
 
-def _slots_of_tutor(
+def slots_of_tutor(
     tutor_id: int, duration: dt.timedelta, since: dt.datetime, until: dt.datetime
 ) -> list[Slot]:
+    """When something of this tutor that is so long can begin, whatever it is."""
     since, until = max(since, clock.now()), min(until, clock.now() + 367 * _DAY)
     return timetable(tutor_id, since=since, until=until).slots(duration, since, until)
 
 
-def why_not_sold(offering: Offering, variant: Variant) -> str | None:
+def why_not_sold(offering: Sold, variant: SoldVariant) -> str | None:
     """not_published, by_date (a group class or a course has no slots), or None."""
     if offering.status != PUBLISHED or not variant.is_active or variant.offering_id != offering.id:
         return "not_published"
     return None if offering.kind in BY_SLOT else "by_date"
 
 
-def why_not_offered(offering: Offering, variant: Variant, starts_at: dt.datetime) -> str | None:
+def why_not_offered(offering: Sold, variant: SoldVariant, starts_at: dt.datetime) -> str | None:
     """Why nobody can book this time, in the words of `NotOffered`, or `taken`; None where it is free."""
-    why = why_not_sold(offering, variant)
+    return looked_at(offering, variant, starts_at)[0]
+
+
+def looked_at(
+    offering: Sold, variant: SoldVariant, starts_at: dt.datetime
+) -> tuple[str | None, Terms | None]:
+    """As `why_not_offered`, and the tutor's terms by which it was found, where they were looked at."""
+    why = why_not_sold(offering, variant) or policies.why_out_of_sight(starts_at, clock.now())
     if why is not None:
-        return why
-    why = policies.why_out_of_sight(starts_at, clock.now())
-    if why is not None:
-        return why
+        return why, None
     starts_at, duration = starts_at.astimezone(dt.UTC), _duration(variant)
     found = timetable(offering.tutor_id, since=starts_at, until=starts_at + duration)
     why = found.why_not(starts_at, duration)
     if why is None and found.is_taken(starts_at, starts_at + duration):
-        return "taken"
-    return why
+        why = "taken"
+    return why, found.schedule
 
 
 def alternatives(
@@ -93,12 +82,12 @@ def alternatives(
 ) -> list[str]:
     """The next free starts as ISO 8601 in UTC, free for the student too; what `SlotTaken` carries."""
     until = after + days * _DAY
-    found = _slots_of_tutor(tutor_id, duration, after, until)
+    found = slots_of_tutor(tutor_id, duration, after, until)
     busy = busy_people([student_id], since=after - _DAY, until=until + _BEYOND) if student_id else []
     return [slot.starts_at.isoformat() for slot in policies.first_free(found, busy, count)]
 
 
-def _duration(variant: Variant) -> dt.timedelta:
+def _duration(variant: SoldVariant) -> dt.timedelta:
     return dt.timedelta(minutes=variant.duration_minutes)
 
 

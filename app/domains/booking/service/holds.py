@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from app.core import clock, ids, scope
+from app.core import clock, ids
 from app.core.audit import note
 from app.core.db import db
 from app.core.events import announce
@@ -29,25 +30,29 @@ from app.domains.booking.service.occupation import (
     slot_taken,
     tutor_claim,
 )
-from app.domains.catalog import policies as catalog
-from app.domains.catalog import queries as catalog_queries
-from app.domains.catalog.models import PUBLISHED, Offering, Variant
+from app.domains.catalog.models import PUBLISHED
 from app.domains.payments import service as payments
 from app.domains.payments.models import OPEN
-from app.domains.tenancy import queries as tenancy
-from app.domains.tenancy.models import ACTIVE
 
 LESSON_CODE, SEAT_CODE = 10, 40  # characters, random
 _AROUND = dt.timedelta(hours=8)  # the widest buffers of two lessons
 
 
-def hold_slot(*, offering: Offering, variant: Variant, starts_at: dt.datetime, actor: str) -> Seat:
+def hold_slot(
+    *,
+    offering: policies.Sold,
+    variant: policies.SoldVariant,
+    starts_at: dt.datetime,
+    actor: str,
+    policy: Mapping[str, Any] | None = None,
+) -> Seat:
     """Take a tutor's time for ten minutes. The same again by the same actor is the same hold, and one that
-    they chose before and that is in the way goes. Raises NotOffered, SlotTaken, TooManyHolds."""
+    they chose before and that is in the way goes. `policy` is the offering's, of who has read it just now.
+    Raises NotOffered, SlotTaken, TooManyHolds."""
     starts_at, duration = in_utc(starts_at), dt.timedelta(minutes=variant.duration_minutes)
-    why = queries.why_not_offered(offering, variant, starts_at)
+    why, terms = queries.looked_at(offering, variant, starts_at)
     if why is not None:
-        mine = queries.open_holds(actor)
+        mine = queries.held_by(actor)
         known = _same_hold(mine, variant, starts_at)
         if known is not None:
             return known
@@ -55,17 +60,18 @@ def hold_slot(*, offering: Offering, variant: Variant, starts_at: dt.datetime, a
             raise NotOffered(why=why)
         if not mine:
             raise slot_taken(offering.tutor_id, duration, after=starts_at)  # without making anybody wait
+    if policy is None:
+        policy = queries.policy_now(offering.id)
     queries.lock_people([offering.tutor_id], actor=actor)
-    mine = queries.open_holds(actor)
+    mine = queries.held_by(actor)
     known = _same_hold(mine, variant, starts_at)
     if known is not None:
         return known
     if len(_after_giving_way(mine, offering, starts_at, starts_at + duration)) >= policies.MAX_HOLDS:
         raise TooManyHolds
-    terms = queries.terms_of(offering.tutor_id)
     assert terms is not None, "a time that is offered has a schedule"
     lesson = _new_lesson(offering, variant, starts_at, duration, terms.timezone)
-    seat = _new_seat(lesson, offering, variant, actor)
+    seat = _new_seat(lesson, variant, actor, policy)
     if not occupy(lesson, [tutor_claim(lesson, terms)], expires_at=seat.expires_at):
         raise slot_taken(offering.tutor_id, duration, after=starts_at)
     announce(events.SeatHeld(tenant_id=seat.tenant_id, seat_id=seat.id))
@@ -76,21 +82,23 @@ def hold_seat(*, lesson_id: int, actor: str) -> Seat:
     """Take a place in a group class for ten minutes. A place that the same actor has chosen nobody for yet
     is the same hold. Raises NoSeatLeft, NotOffered, TooManyHolds, NotFound."""
     queries.lock_people([], actor=actor)
+    # What can be known before: whoever has the lesson keeps everybody waiting who wants a place in it.
+    mine = queries.held_by(actor)
+    policy, is_closed = queries.class_to_hold(lesson_id)
     lesson = queries.lesson_for_update(lesson_id)
-    why = _why_not_open(lesson)
+    why = "suspended" if is_closed else _why_not_open(lesson)
     if why is not None:
         raise NotOffered(why=why)
-    mine = queries.open_holds(actor)
-    for seat in mine:
-        if seat.lesson_id == lesson.id and seat.student_id is None:
-            return seat
+    for held in mine:
+        if held.lesson_id == lesson.id and held.student_id is None:
+            return queries.seat(held.id)
     if len(mine) >= policies.MAX_HOLDS:
         raise TooManyHolds
     lapse_expired_seats(lesson)
     if lesson.taken >= lesson.capacity:
         raise NoSeatLeft
     lesson.taken += 1
-    seat = _new_seat(lesson, lesson.offering, lesson.variant, actor)
+    seat = _new_seat(lesson, lesson.variant, actor, policy)
     announce(events.SeatHeld(tenant_id=seat.tenant_id, seat_id=seat.id))
     return seat
 
@@ -147,7 +155,7 @@ def check_held(seat: Seat) -> None:
 
 def check_may_hold(actor: str) -> None:
     """Raises TooManyHolds for whoever holds as much as anybody may."""
-    if len(queries.open_holds(actor)) >= policies.MAX_HOLDS:
+    if len(queries.held_by(actor)) >= policies.MAX_HOLDS:
         raise TooManyHolds
 
 
@@ -167,29 +175,31 @@ def in_utc(starts_at: dt.datetime) -> dt.datetime:
     return found
 
 
-def _same_hold(held: Sequence[Seat], variant: Variant, starts_at: dt.datetime) -> Seat | None:
+def _same_hold(
+    mine: Sequence[queries.Held], variant: policies.SoldVariant, starts_at: dt.datetime
+) -> Seat | None:
     """A second click on the same time, or the way back to it."""
-    for seat in held:
-        if seat.lesson.variant_id == variant.id and seat.lesson.starts_at == starts_at:
-            return seat
+    for held in mine:
+        if held.variant_id == variant.id and held.starts_at == starts_at:
+            return queries.seat(held.id)
     return None
 
 
 def _after_giving_way(
-    held: Sequence[Seat], offering: Offering, starts_at: dt.datetime, ends_at: dt.datetime
-) -> list[Seat]:
+    mine: Sequence[queries.Held], offering: policies.Sold, starts_at: dt.datetime, ends_at: dt.datetime
+) -> list[queries.Held]:
     """Whoever changes their mind about the time must not be in their own way: what they hold of this tutor
     around it, and have chosen nobody for, is released. What they hold then."""
     around = policies.Interval(starts_at - _AROUND, ends_at + _AROUND)
     kept = []
-    for seat in held:
-        theirs = policies.Interval(seat.lesson.starts_at, seat.lesson.ends_at)
-        is_slot = seat.lesson.status == HELD and seat.lesson.tutor_id == offering.tutor_id
-        if not is_slot or seat.line_id is not None or not theirs.overlaps(around):
-            kept.append(seat)
+    for held in mine:
+        theirs = policies.Interval(held.starts_at, held.ends_at)
+        is_slot = held.lesson_status == HELD and held.tutor_id == offering.tutor_id
+        if not is_slot or held.line_id is not None or not theirs.overlaps(around):
+            kept.append(held)
             continue
-        lesson = queries.lesson_for_update(seat.lesson_id)
-        seat = queries.seat_for_update(seat.id)
+        lesson = queries.lesson_for_update(held.lesson_id)
+        seat = queries.seat_for_update(held.id)
         if seat.status == HELD and seat.line_id is None:
             end_hold(seat, lesson, RELEASED, "released")
     return kept
@@ -197,15 +207,17 @@ def _after_giving_way(
 
 def _why_not_open(lesson: Lesson) -> str | None:
     """Why nobody can take a place in this lesson."""
-    if tenancy.tenant(scope.tenant_id()).status != ACTIVE or queries.has_left(lesson.tutor_id):
-        return "suspended"
     if not is_group(lesson) or lesson.offering.status != PUBLISHED or lesson.status != SCHEDULED:
         return "not_published"
     return "past" if lesson.starts_at <= clock.now() else None
 
 
 def _new_lesson(
-    offering: Offering, variant: Variant, starts_at: dt.datetime, duration: dt.timedelta, timezone: str
+    offering: policies.Sold,
+    variant: policies.SoldVariant,
+    starts_at: dt.datetime,
+    duration: dt.timedelta,
+    timezone: str,
 ) -> Lesson:
     """Written together with its seat."""
     return Lesson(
@@ -222,7 +234,7 @@ def _new_lesson(
     )
 
 
-def _new_seat(lesson: Lesson, offering: Offering, variant: Variant, actor: str) -> Seat:
+def _new_seat(lesson: Lesson, variant: policies.SoldVariant, actor: str, policy: Mapping[str, Any]) -> Seat:
     """Price and policy as they stand now: what is changed later changes nothing for this seat."""
     seat = Seat(
         code=ids.code(SEAT_CODE),
@@ -232,9 +244,7 @@ def _new_seat(lesson: Lesson, offering: Offering, variant: Variant, actor: str) 
         expires_at=clock.now() + policies.HOLD_LIFE,
         price_minor=variant.price_minor,
         currency=variant.currency,
-        policy=catalog.policy_snapshot(
-            offering, catalog_queries.default_policy() if offering.policy is None else None
-        ),
+        policy=dict(policy),
     )
     db.session.add(seat)
     db.session.flush()  # its id goes into the event, the lesson's into the occupation

@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from flask_babel import LazyString
-from sqlalchemy import and_, delete, or_, update
-from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, bindparam, delete, or_, select, union_all, update
+from sqlalchemy.dialects.postgresql import Range, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.core import clock
 from app.core.audit import note
@@ -25,9 +27,8 @@ from app.domains.booking import events, policies, queries
 from app.domains.booking.errors import SlotTaken
 from app.domains.booking.models import HELD, LAPSED, STUDENT, TUTOR, Lesson, Occupation, Seat
 from app.domains.booking.policies import Interval
+from app.domains.booking.queries import PlaceOfSeat
 from app.domains.catalog.models import GROUP
-
-_EXCLUSION = "ex_occupation_one_place"
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,16 @@ def is_group(lesson: Lesson) -> bool:
     return lesson.offering.kind == GROUP
 
 
-def lock_seat(seat: Seat, *, people: Iterable[int] = ()) -> tuple[Seat, Lesson]:
+def lock_seat(seat: Seat | PlaceOfSeat, *, people: Iterable[int] = ()) -> tuple[Seat, Lesson]:
     """The seat and its lesson as they are now, with everybody's time locked: tutor, student and `people`.
-    Raises Conflict where the seat changed hands or dates while we waited."""
-    place = queries.place_of_seat(seat.id)
+    Who has just read where it is, says so. Raises Conflict where it changed hands or dates meanwhile."""
+    place = seat if isinstance(seat, PlaceOfSeat) else queries.place_of_seat(seat.id)
     locked = {place.tutor_id, place.student_id, *people}
     queries.lock_people(locked)
-    lesson = queries.lesson_for_update(place.lesson_id)
-    seat = queries.seat_for_update(seat.id)
-    if seat.lesson_id != lesson.id or seat.student_id not in {None, *locked}:
+    found, lesson = queries.seat_with_lesson_for_update(place.id, lesson_id=place.lesson_id)
+    if found.student_id not in {None, *locked}:
         raise Conflict
-    return seat, lesson
+    return found, lesson
 
 
 def claims_of(lesson: Lesson, *, student_id: int | None, seat_id: int | None) -> list[Claim]:
@@ -74,40 +74,84 @@ def tutor_claim(lesson: Lesson, terms: policies.Terms | None) -> Claim:
 def occupy(lesson: Lesson, claims: Sequence[Claim], *, expires_at: dt.datetime | None) -> bool:
     """Take these people's time, until `expires_at` or for good; False where somebody is somewhere else. They
     are locked, and the lesson is in the database."""
-    wanted = [(claim.person_id, claim.span) for claim in claims]
-    if not wanted:
+    if not claims:
         return True
-    expired, is_free = queries.in_the_way(wanted)
-    if expired:
-        _clear(expired)
-        is_free = queries.is_free(wanted)
-    if not is_free or not _fits(wanted):
+    if len({claim.person_id for claim in claims}) < len(claims):
+        return False  # a tutor is not their own student
+    if _take(lesson, claims, expires_at):
+        return True
+    expired, is_free = queries.in_the_way([(claim.person_id, claim.span) for claim in claims])
+    if not expired or not is_free:
         return False
-    rows = [
-        Occupation(
-            resource_kind=claim.kind,
-            resource_id=claim.person_id,
-            during=Range(claim.span.starts_at, claim.span.ends_at),
-            expires_at=expires_at,
-            lesson_id=lesson.id,
-            seat_id=claim.seat_id,
+    _clear(expired)
+    return _take(lesson, claims, expires_at)
+
+
+def _take(lesson: Lesson, claims: Sequence[Claim], expires_at: dt.datetime | None) -> bool:
+    """Where nothing is in the way of any, write what they take: in one statement, so that the time under the
+    locks is short. Where somebody wrote past the locks, the exclusion constraint has the last word."""
+    values: dict[str, Any] = {"expires_at": expires_at, "lesson_id": lesson.id, "tenant": lesson.tenant_id}
+    for place, claim in enumerate(claims):
+        values[f"kind_{place}"], values[f"person_{place}"] = claim.kind, claim.person_id
+        values[f"during_{place}"] = Range(claim.span.starts_at, claim.span.ends_at)
+        values[f"seat_{place}"] = claim.seat_id
+    taken = db.session.scalars(_taking(len(claims)), values).all()
+    if 0 < len(taken) < len(claims):
+        db.session.execute(delete(Occupation).where(Occupation.id.in_(taken)))
+    return len(taken) == len(claims)
+
+
+@lru_cache(maxsize=16)
+def _taking(number: int) -> ReturningInsert[tuple[int]]:
+    """Of so many claims."""
+    table = Occupation.__table__
+    wanted = [
+        (
+            bindparam(f"kind_{place}", type_=table.c.resource_kind.type),
+            bindparam(f"person_{place}", type_=table.c.resource_id.type),
+            bindparam(f"during_{place}", type_=table.c.during.type),
+            bindparam(f"seat_{place}", type_=table.c.seat_id.type),
         )
-        for claim in claims
+        for place in range(number)
     ]
-    try:
-        with db.session.begin_nested():
-            db.session.add_all(rows)
-    except IntegrityError as error:
-        # Somebody wrote past the locks; the constraint has the last word.
-        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != _EXCLUSION:
-            raise
-        return False
-    return True
-
-
-def _fits(wanted: Sequence[tuple[int, Interval]]) -> bool:
-    """Whether they don't overlap among themselves: a tutor is not their own student."""
-    return len({person_id for person_id, _span in wanted}) == len(wanted)
+    there = table.alias("there")
+    in_the_way = select(there.c.id).where(
+        there.c.tenant_id == bindparam("tenant"),
+        there.c.resource_kind.in_(queries.PEOPLE),
+        or_(
+            *(
+                and_(there.c.resource_id == person, there.c.during.overlaps(during))
+                for _kind, person, during, _seat in wanted
+            )
+        ),
+    )
+    rows = [
+        select(
+            bindparam("tenant", type_=table.c.tenant_id.type),
+            *(part for part in (kind, person, during)),
+            bindparam("expires_at", type_=table.c.expires_at.type),
+            bindparam("lesson_id", type_=table.c.lesson_id.type),
+            seat,
+        ).where(~in_the_way.exists())
+        for kind, person, during, seat in wanted
+    ]
+    return (
+        insert(table)
+        .from_select(
+            [
+                table.c.tenant_id,
+                table.c.resource_kind,
+                table.c.resource_id,
+                table.c.during,
+                table.c.expires_at,
+                table.c.lesson_id,
+                table.c.seat_id,
+            ],
+            union_all(*rows) if number > 1 else rows[0],
+        )
+        .on_conflict_do_nothing()
+        .returning(table.c.id)
+    )
 
 
 def _clear(lesson_ids: Sequence[int]) -> None:

@@ -32,6 +32,7 @@ from app.domains.booking.models import (
     Seat,
 )
 from app.domains.booking.policies import Interval
+from app.domains.booking.queries import PlaceOfSeat
 from app.domains.booking.service.holds import check_held, check_may_hold, lapse_expired_seats
 from app.domains.booking.service.occupation import (
     Claim,
@@ -56,7 +57,9 @@ KIND = "seat"  # what order lines say of themselves
 BY_ITSELF = "WeMaster"  # who gives back what was paid for nothing
 
 
-def begin_checkout(seat: Seat, *, payer: Person, student: Person, actor: str, locale: str) -> Order:
+def begin_checkout(
+    seat: Seat | PlaceOfSeat, *, payer: Person, student: Person, actor: str, locale: str
+) -> Order:
     """Say who learns and who pays, and get the order to pay; again for the same people it is the same order.
     The student's time is held too. Raises HoldExpired, SlotTaken (the student is somewhere else then),
     TooManyHolds (it was a visitor's until now), TrialTaken."""
@@ -67,23 +70,30 @@ def begin_checkout(seat: Seat, *, payer: Person, student: Person, actor: str, lo
         check_may_hold(actor)
     if lesson.offering.kind == TRIAL and queries.has_tried(student.id, lesson.tutor_id):
         raise TrialTaken
-    seat.payer_id, seat.actor = payer.id, actor
     if seat.student_id != student.id:
-        _seat_student(seat, lesson, student)
+        _take_time(seat, lesson, student)
     if order is None and seat.line_id is not None:  # placed while we waited for the seat
         order = queries.order_of_seat_for_update(seat.line_id)
     if order is not None and order.status == OPEN and order.expires_at > clock.now():
-        if order.payer_id == payer.id:
-            return order
-        payments.cancel_order(order)
-    return _place_order(seat, lesson, payer=payer, actor=actor, locale=locale)
+        if order.payer_id != payer.id:
+            payments.cancel_order(order)
+            order = None
+    else:
+        order = None
+    if order is None:
+        order = _place_order(seat, lesson, payer=payer, actor=actor, locale=locale)
+        seat.line_id = order.lines[0].id
+    # At the end, so that the seat is written once.
+    if seat.student_id != student.id:
+        note(seat, "student chosen")
+    seat.payer_id, seat.student_id, seat.actor = payer.id, student.id, actor
+    return order
 
 
-def _seat_student(seat: Seat, lesson: Lesson, student: Person) -> None:
+def _take_time(seat: Seat, lesson: Lesson, student: Person) -> None:
+    """A student's, instead of the one's who was chosen before. Raises SlotTaken."""
     if seat.student_id is not None:
         vacate_student(seat)
-    seat.student_id = student.id
-    note(seat, "student chosen")
     claim = Claim(STUDENT, student.id, Interval(lesson.starts_at, lesson.ends_at), seat.id)
     if not occupy(lesson, [claim], expires_at=seat.expires_at):
         raise slot_taken(
@@ -106,11 +116,9 @@ def _place_order(seat: Seat, lesson: Lesson, *, payer: Person, actor: str, local
         tax_rate_bp=rate.rate_bp if rate else 0,
         tax_code=rate.code if rate else "",
     )
-    order = payments.place_order(
+    return payments.place_order(
         actor=actor, payer=payer, lines=[line], expires_at=seat.expires_at, locale=locale
     )
-    seat.line_id = order.lines[0].id
-    return order
 
 
 def _description(lesson: Lesson, locale: str) -> str:

@@ -45,10 +45,10 @@ def start_payment(order_id: int) -> Payment:
     (nothing is lost: call it again), PaymentRefused.
     """
     with transaction():
-        payment = service.open_payment(queries.order(order_id), provider=provider().name)
+        payment = service.open_payment(order_id, provider=provider().name)
     crash_point("checkout.opened")
     try:
-        seen = _made(payment.id)
+        seen = _made(payment)
     except PaymentRefused as refusal:
         with transaction():
             service.void_unmade(payment.id, why=refusal.reason or "refused")
@@ -60,10 +60,9 @@ def start_payment(order_id: int) -> Payment:
     crash_point("checkout.made")
     with transaction():
         payment = service.record_payment(payment.id, seen)
-        order = queries.order(order_id)
-    if order.status == PAID:
+    if payment.order.status == PAID:
         raise AlreadyPaid
-    if order.status != OPEN:  # its time ran out while the provider was thinking
+    if payment.order.status != OPEN:  # its time ran out while the provider was thinking
         call_off(payment.id)
         raise OrderClosed
     return payment
@@ -101,18 +100,19 @@ def _as_seen(ref: str, payment: Payment) -> ProviderPayment:
     )
 
 
-def _made(payment_id: int) -> ProviderPayment:
-    """The payment at the provider: looked at, or made under its own key, which makes it once."""
+def _made(payment: Payment) -> ProviderPayment:
+    """The payment, just read with its order, at the provider: looked at, or made under its own key, which
+    makes it once."""
     for pause in _PAUSES:
         try:
-            return _looked_at_or_made(payment_id)
+            return _looked_at_or_made(payment)
         except ProviderDeferred:
             time.sleep(pause)
-    return _looked_at_or_made(payment_id)
+            payment = queries.payment(payment.id)  # by now it may be known there
+    return _looked_at_or_made(payment)
 
 
-def _looked_at_or_made(payment_id: int) -> ProviderPayment:
-    payment = queries.payment(payment_id)
+def _looked_at_or_made(payment: Payment) -> ProviderPayment:
     order, ref = payment.order, payment.provider_ref
     request = PaymentRequest(
         amount_minor=payment.amount_minor,
@@ -138,8 +138,7 @@ def ask_payment(payment_id: int) -> Payment:
     crash_point("payment.found")
     with transaction():
         payment = service.record_payment(payment_id, seen)
-        is_open = queries.order(payment.order_id).status == OPEN
-    if payment.status in policies.UNDER_WAY and not is_open:
+    if payment.status in policies.UNDER_WAY and payment.order.status != OPEN:
         return call_off(payment_id)
     return payment
 
@@ -153,7 +152,7 @@ def _found(payment: Payment) -> ProviderPayment | None:
 def _nothing_found(payment_id: int) -> Payment:
     payment = queries.payment(payment_id)
     if policies.is_payable(payment.order, clock.now()):
-        seen = _made(payment_id)
+        seen = _made(payment)
         crash_point("payment.made_after_all")
         with transaction():
             return service.record_payment(payment_id, seen)

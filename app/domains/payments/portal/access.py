@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -13,11 +14,11 @@ from app.domains.payments import policies, queries
 from app.domains.payments.models import Order
 
 
-def order_of_viewer(code: str) -> Order:
-    """With its lines and payments. Raises NotFound."""
+def order_of_viewer(code: str, read: Callable[[str], Order] = queries.order_by_code) -> Order:
+    """With its lines and payments, or as `read` gives it. Raises NotFound."""
     on_tenant()
     who = viewer()
-    order = queries.order_by_code(code)
+    order = read(code)
     if not policies.belongs_to(order, person_id=who.person_id if who else None, actors=actors()):
         raise NotFound
     return order

@@ -39,7 +39,7 @@ def pay(code: str) -> Any:
 @bp.post("/pay/<code>")
 def start(code: str) -> Any:
     """To the provider. A double click, another tab and "back" all lead to the same payment."""
-    order = order_of_viewer(code)
+    order = order_of_viewer(code, read=queries.order_alone)
     order_id = order.id
     try:
         if not order.total_minor:

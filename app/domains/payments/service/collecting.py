@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.core import clock, ids, scope
 from app.core.crash import crash_point
@@ -41,13 +41,14 @@ log = logging.getLogger(__name__)
 LONGEST_REASON = 60
 
 
-def open_payment(order: Order, *, provider: str) -> Payment:
-    """The payment that collects this order: the one under way, else a new one. Raises AlreadyPaid,
-    OrderClosed."""
-    order = queries.order_for_update(order.id)
+def open_payment(order_id: int, *, provider: str) -> Payment:
+    """The payment that collects this order, with the order: the one under way, else a new one. Raises
+    AlreadyPaid, OrderClosed."""
+    order = queries.order_for_update(order_id)
     check_payable(order)
     under_way = queries.payment_under_way(order.id)
     if under_way is not None and under_way.provider == provider:
+        set_committed_value(under_way, "order", order)
         return under_way
     if under_way is not None:  # of a provider that is not in use any more
         move_to(under_way, VOIDED)
@@ -64,6 +65,7 @@ def open_payment(order: Order, *, provider: str) -> Payment:
     )
     db.session.add(payment)
     db.session.flush()  # its id is what the caller goes on with
+    set_committed_value(payment, "order", order)
     return payment
 
 
@@ -89,8 +91,8 @@ def void_unmade(payment_id: int, *, why: str) -> None:
 
 
 def record_payment(payment_id: int, seen: ProviderPayment) -> Payment:
-    """Take over what the provider says of a payment now. When its money is here, the books, the lines, the
-    order and the receipt say so, and OrderPaid is announced. Raises UnlikeOurs."""
+    """Take over what the provider says of a payment now; it comes with its order. When its money is here, the
+    books, the lines, the order and the receipt say so, and OrderPaid is announced. Raises UnlikeOurs."""
     order, payment = _locked(payment_id)
     _check_alike(payment, seen)
     payment.provider_ref = seen.id
@@ -109,8 +111,7 @@ def record_payment(payment_id: int, seen: ProviderPayment) -> Payment:
 
 
 def _locked(payment_id: int) -> tuple[Order, Payment]:
-    order = queries.order_for_update(queries.payment(payment_id).order_id)
-    return order, queries.payment_for_update(payment_id)
+    return queries.payment_with_order_for_update(payment_id)
 
 
 def _check_alike(payment: Payment, seen: ProviderPayment) -> None:
@@ -169,6 +170,5 @@ def _book_fee(order: Order, payment: Payment, seen: ProviderPayment) -> None:
 
 
 def _note_asked(payment: Payment) -> None:
-    """Past the audit trail, which would fill with it."""
-    db.session.flush()  # what was decided is written, and audited, by itself
-    db.session.execute(update(Payment).where(Payment.id == payment.id).values(asked_at=clock.machine_now()))
+    """The audit trail does not tell of it (`Payment.QUIET`): it would fill with it."""
+    payment.asked_at = clock.machine_now()

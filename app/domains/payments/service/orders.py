@@ -50,7 +50,7 @@ def place_order(
     *, actor: str, payer: Person | None, lines: Sequence[NewLine], expires_at: dt.datetime, locale: str
 ) -> Order:
     """An order that can be paid until `expires_at` (business time). Raises WrongCurrency, NotChargeable."""
-    currency = tenancy.tenant(scope.tenant_id()).currency
+    currency = tenancy.currency_of(scope.tenant_id())
     if not 1 <= len(lines) <= MOST_LINES:
         raise NotChargeable
     for line in lines:
