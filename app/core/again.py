@@ -35,6 +35,10 @@ class TryAgain(Exception):
 class PatientFlask(Flask):
     """Runs a view again where that is safe."""
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Nothing here is a coroutine. Flask asks it of every function of a request, some twenty times."""
+        return func
+
     def dispatch_request(self) -> Any:
         g.tries_left = TRIES - 1
         while True:

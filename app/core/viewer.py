@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flask_babel import LazyString
 
 from app.core.audit import Actor
+
+
+class Entitled(Protocol):
+    """Whoever, or whatever, holds rights."""
+
+    def may(self, right: str) -> bool: ...
 
 
 @dataclass(frozen=True)

@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import flask_babel
-from babel import Locale
 from flask import Flask, g, has_request_context, request, session
-from flask.globals import app_ctx
-from flask_babel import Domain, format_date, format_datetime, format_decimal, format_time, get_locale
+from flask_babel import format_date, format_datetime, format_decimal, format_time, get_locale
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from app.core.viewer import Viewer
+from app.core.web import tables
 from app.core.web.choices import LOCALES
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
 from app.core.web.visitor import chosen_zone
-from app.shell import portal_menu, side_menu
+from app.shell import kept_parts, portal_menu, side_menu, words
 from app.shell.assets import Assets
 
 LANGUAGES = {code: str(name) for code, name in LOCALES}
 THEMES = ("auto", "light", "dark")
+LONGEST_HEADER = 200  # of languages: longer ones are not written by browsers
 
 
 def init_app(app: Flask) -> None:
     babel = app.extensions["babel"]
     babel.locale_selector, babel.timezone_selector = choose_locale, choose_timezone
-    flask_babel._get_current_context = _babel_context
-    words = babel.instance.domain_instance
-    app.before_request(lambda: _Words(words).as_default())
+    words.init_app(app)
+    kept_parts.init_app(app)
     assets = app.extensions["assets"] = Assets(Path(app.root_path) / "static" / "dist")
     app.jinja_env.globals.update(
         asset=assets,
-        draw_icon=assets.icon,
+        icon=assets.icon,
+        draw_cell=tables.draw_cell,
+        draw_rows=tables.draw_rows,
         csp_nonce=nonce,
         product="WeMaster",
         tour_url=_tour_url(app),
         text_direction=text_direction,
-        admin_menu=side_menu.admin_menu,
+        side_menu=side_menu.side_menu,
+        languages=tuple(LANGUAGES.items()),
         portal_menu=portal_menu.portal_menu,
         unread_counts=portal_menu.unread_counts,
     )
@@ -51,35 +54,6 @@ def init_app(app: Flask) -> None:
         number=lambda value: format_decimal(value),
     )
     app.context_processor(page_context)
-
-
-def _babel_context() -> SimpleNamespace | None:
-    """What Flask-Babel remembers of a request. A page asks for it some hundred times, and Flask-Babel's own
-    way there, through a proxy four times, was a tenth of a list page's time."""
-    try:
-        known = app_ctx._get_current_object().g.__dict__  # type: ignore[attr-defined]
-    except RuntimeError:
-        return None
-    found: SimpleNamespace | None = known.get("_flask_babel")
-    if found is None:
-        found = known["_flask_babel"] = SimpleNamespace()
-    return found
-
-
-class _Words(Domain):
-    """A request's translations, looked up once: a page has hundreds of words, in one language."""
-
-    def __init__(self, words: Domain) -> None:
-        super().__init__()
-        self._words = words
-        self._locale: Locale | None = None
-        self._found: Any = None
-
-    def get_translations(self) -> Any:
-        locale = get_locale()
-        if locale is None or locale is not self._locale:
-            self._locale, self._found = locale, self._words.get_translations()
-        return self._found
 
 
 def _tour_url(app: Flask) -> str | None:
@@ -96,9 +70,8 @@ def page_context() -> dict[str, Any]:
     return {
         "site": g.get("site"),
         "viewer": who,
-        "languages": [(code, name, code == locale) for code, name in LANGUAGES.items()],
         "text_direction": text_direction(),
-        "locale_code": locale.replace("_", "-"),
+        "locale_code": locale,
         "theme": choose_theme(),
         "request_id": request_id(),
     }
@@ -116,7 +89,13 @@ def choose_locale() -> str:
         return str(who.locale)
     site = g.get("site")
     fallback = site.locale if site is not None and site.locale in LANGUAGES else "en"
-    return request.accept_languages.best_match(list(LANGUAGES)) or fallback
+    return _spoken(request.headers.get("Accept-Language", "")[:LONGEST_HEADER]) or fallback
+
+
+@lru_cache(maxsize=500)
+def _spoken(header: str) -> str | None:
+    """Which of our languages a browser asks for: browsers all send the same few dozen headers."""
+    return parse_accept_header(header, LanguageAccept).best_match(list(LANGUAGES))
 
 
 def choose_timezone() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from flask import Flask, Request, g, session
+from flask import Flask, Request, g, request, session
 from flask_login import LoginManager
 from structlog.contextvars import bind_contextvars
 
@@ -22,11 +22,17 @@ SESSION_KEY = "signin"
 
 def init_app(app: Flask) -> None:
     """Flask-Login asks us on the first use of `current_user`, and never writes to the session itself."""
-    manager = LoginManager()
-    manager.session_protection = None
-    manager.request_loader(load_viewer)
+    manager = _Logins()
     app.login_manager = manager  # type: ignore[attr-defined]
     app.extensions["login"] = manager
+
+
+class _Logins(LoginManager):
+    """Flask-Login's own way there hashes address and browser, which nobody here looks at, and looks for a
+    cookie that remembers people, which nobody here sets."""
+
+    def _load_user(self) -> None:
+        self._update_request_context_with_user(load_viewer(request))
 
 
 def load_viewer(request: Request) -> Viewer | None:

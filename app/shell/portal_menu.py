@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flask import g, request
 from flask_babel import LazyString
@@ -39,13 +40,14 @@ PLACES = (
 )
 
 
-@dataclass(frozen=True)
-class Link:
-    label: LazyString | str
+class Link(NamedTuple):
+    """Equal where it looks alike: the menu is kept as it was drawn."""
+
+    label: str
     url: str
     icon: str
     active: bool
-    count: int = 0
+    number: int = 0
 
 
 def unread_counts(who: Viewer | None) -> dict[str, int]:
@@ -61,7 +63,7 @@ def unread_counts(who: Viewer | None) -> dict[str, int]:
     return found
 
 
-def portal_menu() -> list[Link]:
+def portal_menu() -> tuple[Link, ...]:
     """The links for whoever looks. Of two that lead here the longer one is where we are."""
     who = viewer()
     roles = who.role_keys if who else frozenset()
@@ -70,4 +72,4 @@ def portal_menu() -> list[Link]:
     places = [place for place in PLACES if (not place.roles and not teaches) or (place.roles & roles)]
     here = max((p.url for p in places if request.path.startswith(p.url)), key=len, default="")
     counts = unread_counts(who) if roles else {}
-    return [Link(p.label, p.url, p.icon, p.url == here, counts.get(p.counts, 0)) for p in places]
+    return tuple(Link(str(p.label), p.url, p.icon, p.url == here, counts.get(p.counts, 0)) for p in places)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import g
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -23,10 +23,14 @@ from app.core.errors import (
     NotAllowed,
     NotFound,
 )
+from app.core.money import Money
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import NestedTransaction, after_commit, is_open, transaction
 from app.domains.accounts.errors import RoleNameTaken
 from app.domains.accounts.models import Account, Guardianship, Membership, Person, TenantRole
+from app.domains.ledger import service as ledger
+from app.domains.ledger.models import CUSTOMER_FUNDS, PROVIDER_BALANCE
+from app.domains.ledger.service import Line
 from app.domains.tenancy.models import Plan
 from app.shell.factory import create_app
 from tests.support.databases import Database, settings_for
@@ -309,3 +313,37 @@ def test_work_after_a_commit_can_fail_by_itself(anna: World, caplog: pytest.LogC
     assert seen == ["ran"]
     assert "Safe" in names()
     assert "work after a commit failed" in caplog.text
+
+
+# -- What the database checks last ---------------------------------------------------------------------------
+
+
+def checked_last(work: Callable[[Session], Any]) -> int:
+    """How often the database was asked for it before the commit."""
+    seen: list[str] = []
+
+    def remember(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", remember)
+    try:
+        do(work)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", remember)
+    return seen.count("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_what_is_checked_last_is_asked_for_where_there_is_something(anna: World) -> None:
+    def post(_session: Session) -> None:
+        amount = Money(100, "EUR")
+        ledger.post(
+            key="a test's",
+            kind="capture",
+            memo="",
+            source=("payment", 1),
+            lines=[Line(PROVIDER_BALANCE, amount), Line(CUSTOMER_FUNDS, -amount)],
+        )
+
+    assert checked_last(lambda session: session.add(Person(full_name="Nothing to check"))) == 0
+    assert checked_last(post) == 1
+    assert checked_last(lambda session: session.add(Person(full_name="Nothing any more"))) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -11,6 +12,7 @@ from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
 from app.core.rights import PLATFORM as ON_PLATFORM
 from app.core.rights import TENANT as ON_TENANT
+from app.shell import hosts
 from config import Settings
 from tests.domains.accounts.support import rows, run, second_app
 from tests.support.databases import Database
@@ -195,6 +197,22 @@ def test_a_closed_companys_hosts_are_nobodys(world: World, database: Database) -
     world.app.extensions["places"].forget()
     assert get(world.app, world.anna.host).status_code == 400
     assert place(get(world.app, world.bert.host)) == "Bert Tutors"
+
+
+def test_open_sockets_hear_of_it_within_a_second(world: World, database: Database) -> None:
+    """They ask with each event, and Redis not each time."""
+    places = world.app.extensions["places"]
+    with world.app.app_context():
+        assert places.find_again(world.anna.host, "anna").status == "active"
+        run(database, "UPDATE tenant SET status = 'suspended' WHERE id = %s", world.anna.id)
+        places.forget()
+        assert places.find_again(world.anna.host, "anna").status == "active"
+        assert places.find(world.anna.host, "anna").status == "suspended"  # a page is asked for at once
+        assert places.find_again(world.anna.host, "anna").status == "suspended"
+        run(database, "UPDATE tenant SET status = 'active' WHERE id = %s", world.anna.id)
+        places.forget()
+        time.sleep(hosts.SOON_SECONDS)
+        assert places.find_again(world.anna.host, "anna").status == "active"
 
 
 def test_a_new_company_answers_at_once(world: World) -> None:

@@ -3,6 +3,7 @@ row-level security, with the planner's own choice among many companies."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,14 +14,18 @@ from sqlalchemy import Engine, event
 
 from app.core import clock
 from app.core.db import db
+from app.core.errors import NotFound
 from app.core.scope import tenant_scope
 from app.domains.accounts import queries as accounts
 from app.domains.accounts.service import signin
 from app.domains.booking import queries as booking
+from app.domains.booking.models import TUTOR
 from app.domains.booking.policies import Interval
-from app.domains.booking.queries import pages
 from app.domains.booking.queries.locks import in_the_way
+from app.domains.booking.queries.offered import offering_seen
 from app.domains.booking.queries.tables import timetables
+from app.domains.booking.queries.to_hold import to_hold
+from app.domains.booking.service.occupation import Claim, occupy
 from app.domains.catalog import queries as catalog
 from app.domains.catalog.queries import SearchArgs
 from tests.domains.booking.support import DAY, HOUR, MONDAY, NOW
@@ -88,7 +93,10 @@ def plans_of(engine: Engine, work: Callable[[], Any]) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if statement.lstrip().startswith("SELECT") and "set_config" not in statement:
+        if (
+            statement.lstrip().startswith(("SELECT", "INSERT INTO occupation"))
+            and "set_config" not in statement
+        ):
             with cursor.connection.cursor() as other:
                 other.execute(f"EXPLAIN {statement}", parameters)
                 found[statement] = "\n".join(row[0] for row in other.fetchall())
@@ -105,13 +113,32 @@ def tutor(shop: World) -> int:
     return shop.anna.people["tutor"]
 
 
+def first_lesson(shop: World) -> int:
+    return booking.seats_of_people({shop.anna.people["student"]}, since=NOW)[0].lesson_id
+
+
+def take_time(shop: World) -> None:
+    lesson = booking.lesson(first_lesson(shop))
+    occupy(lesson, [Claim(TUTOR, tutor(shop), Interval(MONDAY + DAY, MONDAY + DAY + HOUR))], expires_at=NOW)
+    db.session.rollback()
+
+
+def place_of_code_or_none() -> None:
+    with contextlib.suppress(NotFound):
+        booking.place_of_code("A" * 40)
+
+
 HOT: dict[str, Callable[[World], Any]] = {
-    "an offering's page": lambda shop: pages.offering_seen("conversation"),
-    "what is held": lambda shop: catalog.published("conversation"),
+    "an offering's page": lambda shop: offering_seen("conversation"),
+    "what is booked": lambda shop: catalog.published("conversation"),
+    "what is held": lambda _shop: to_hold("conversation", 1),
+    "a class that is held": lambda shop: booking.class_to_hold(first_lesson(shop)),
     "free times": lambda shop: booking.timetable(tutor(shop), since=NOW, until=NOW + 14 * DAY),
     "free times of several": lambda shop: timetables([tutor(shop), 1], since=NOW, until=NOW + 14 * DAY),
     "who is where": lambda shop: in_the_way([(tutor(shop), booking_span())]),
-    "what somebody holds": lambda shop: booking.open_holds("v:1"),
+    "whose time is taken": take_time,
+    "what somebody holds": lambda shop: (booking.held_by("v:1"), booking.open_holds("v:1")),
+    "a seat by its code": lambda _shop: place_of_code_or_none(),
     "the search": lambda shop: catalog.search(SearchArgs()),
     "the search by words": lambda shop: catalog.search(SearchArgs(text="talk", level="all", sort="price")),
     "who teaches": lambda shop: catalog.tutors(20),

@@ -93,7 +93,7 @@ class Run:
         self.lock, var_dir = _free_slot()
         self.servers = embedded.start(var_dir, durable=False)
         try:
-            self._drop_leftovers()
+            self.drop_leftovers()
             self._prepare_template()
         except BaseException:
             self.close()
@@ -107,7 +107,7 @@ class Run:
         """What a worker needs, in types that travel between processes."""
         return {"var_dir": str(self.servers.var_dir), "socket_dir": str(self.servers.socket_dir)}
 
-    def _drop_leftovers(self) -> None:
+    def drop_leftovers(self) -> None:
         for name in _names(self.servers):
             if name.startswith("test_"):
                 embedded.drop_database(self.servers, name)
@@ -174,7 +174,7 @@ def _names(servers: embedded.Servers) -> dict[str, str | None]:
         return dict(rows.fetchall())
 
 
-_run = pytest.StashKey[Run]()
+RUN = pytest.StashKey[Run]()
 
 
 def _is_worker(config: pytest.Config) -> bool:
@@ -184,20 +184,20 @@ def _is_worker(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    if not _is_worker(config) and not config.option.collectonly:
-        config.stash[_run] = Run()
+    if not _is_worker(config) and not config.option.collectonly and RUN not in config.stash:
+        config.stash[RUN] = Run()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    if _run in node.config.stash:
-        node.workerinput["wm_servers"] = node.config.stash[_run].describe()
+    if RUN in node.config.stash:
+        node.workerinput["wm_servers"] = node.config.stash[RUN].describe()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _run in config.stash:
-        config.stash[_run].close()
+    if RUN in config.stash:
+        config.stash[RUN].close()
 
 
 # -- Fixtures ----------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def servers(request: pytest.FixtureRequest) -> embedded.Servers:
     if _is_worker(request.config):
         place = request.config.workerinput["wm_servers"]
         return embedded.Servers(Path(place["var_dir"]), Path(place["socket_dir"]), durable=False)
-    return request.config.stash[_run].servers
+    return request.config.stash[RUN].servers
 
 
 @pytest.fixture(scope="session")

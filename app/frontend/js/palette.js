@@ -6,11 +6,13 @@ const RECENT = 6;
 const SINGLE_KEYS = "wm-single-keys";
 const RECENT_PLACES = "wm-recent";
 const WAY_OUT = 'form[action="/logout/"]';
+const WHO = "[data-user]"; // the menu of the account
 
 class Palette {
   constructor(dialog) {
     this.dialog = dialog;
     this.words = dialog.dataset;
+    this.user = document.querySelector(WHO)?.dataset.user;
     this.input = dialog.querySelector("[role=combobox]");
     this.list = dialog.querySelector("[role=listbox]");
     this.note = dialog.querySelector("[data-palette-note]");
@@ -151,7 +153,7 @@ class Palette {
   recent() {
     try {
       const kept = JSON.parse(sessionStorage.getItem(RECENT_PLACES) ?? "{}");
-      return kept.user === this.words.user ? kept.hits : [];
+      return kept.user === this.user ? kept.hits : [];
     } catch {
       return [];
     }
@@ -162,7 +164,7 @@ class Palette {
     if (hit.fleeting) return;
     const hits = [hit, ...this.recent().filter((other) => other.url !== hit.url)].slice(0, RECENT);
     try {
-      sessionStorage.setItem(RECENT_PLACES, JSON.stringify({ user: this.words.user, hits }));
+      sessionStorage.setItem(RECENT_PLACES, JSON.stringify({ user: this.user, hits }));
     } catch {
       // A browser that keeps nothing still finds everything.
     }

@@ -128,7 +128,7 @@ class School:
     def start_payment(self, order_id: int) -> int:
         def work() -> int:
             order = db.session.get_one(Order, order_id)
-            return payments.open_payment(order, provider="mock").id
+            return payments.open_payment(order.id, provider="mock").id
 
         return self.do(work)
 

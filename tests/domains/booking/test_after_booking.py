@@ -81,6 +81,7 @@ def occupied(school: School) -> int:
 )
 def test_the_preview_is_what_goes_back(school: School, before: dt.timedelta, amount: int, why: str) -> None:
     seat_id = school.book()
+    told = school.lesson_of(seat_id).sequence
     with at(MONDAY - before):
         assert preview(school, seat_id, MONDAY - before) == (amount, why)
         assert school.cancel(seat_id) == amount
@@ -88,7 +89,8 @@ def test_the_preview_is_what_goes_back(school: School, before: dt.timedelta, amo
     assert (seat.status, seat.refund_minor, seat.cancelled_by, seat.cancel_reason) == (
         CANCELLED, amount, "Sam", "ill",
     )  # fmt: skip
-    assert (seat.lesson.status, seat.lesson.taken) == (CANCELLED, 0)
+    assert (seat.lesson.status, seat.lesson.taken, seat.lesson.cancel_reason) == (CANCELLED, 0, "ill")
+    assert seat.lesson.sequence == told + 2, "calendars hear of the seat and of the end"
     assert (refunds(school), occupied(school)) == ([amount], 0)
     (event,) = school.heard.of(events.SeatCancelled)
     assert (event.refund_minor, event.by_company) == (amount, False)

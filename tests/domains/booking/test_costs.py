@@ -50,18 +50,18 @@ def hold_form(browser: Browser) -> dict[str, str]:
 
 
 def test_to_hold_a_time(shop: World, engine: Engine) -> None:
-    """Who it is; the offering; its times; the lock, and what counts under it: other holds, the tutor's terms,
-    the company's policy, who is where; lesson, seat, their trail, and the time that is taken."""
+    """Who it is; the offering; its times; the lock, and what else they hold; lesson, seat, their trail, and the
+    time, which is taken where nothing is in the way."""
     student = shop.browser(shop.anna.host, shop.anna.email("student"))
     form = hold_form(student)
-    cost(engine, lambda: student.post_raw(f"{PATH}/hold", form), 12)
+    cost(engine, lambda: student.post_raw(f"{PATH}/hold", form), 9)
 
 
 def test_to_hold_a_time_as_a_visitor(shop: World, engine: Engine) -> None:
     """Nobody is looked up; two limits are counted."""
     visitor = shop.browser(shop.anna.host)
     form = hold_form(visitor)
-    cost(engine, lambda: visitor.post_raw(f"{PATH}/hold", form), 13)
+    cost(engine, lambda: visitor.post_raw(f"{PATH}/hold", form), 10)
 
 
 def test_to_be_told_that_a_time_is_gone(shop: World, engine: Engine) -> None:
@@ -77,11 +77,12 @@ def test_to_be_told_that_a_time_is_gone(shop: World, engine: Engine) -> None:
 
 
 def test_to_order(shop: World, engine: Engine) -> None:
-    """Who it is and for whom; the lock, lesson and seat under it; the student's time; order, line and seat."""
+    """Where the seat is; who it is and for whom; the lock, lesson and seat under it; the student's time; what
+    the company sells in; order and line, and the seat, with their trail."""
     student = shop.browser(shop.anna.host, shop.anna.email("student"))
     held = student.post_raw(f"{PATH}/hold", hold_form(student)).headers["Location"]
     order = {"csrf_token": student.csrf(held), "student": shop.anna.people["student"]}
-    checked = cost(engine, lambda: student.post_raw(held, order), 18).headers["Location"]
+    checked = cost(engine, lambda: student.post_raw(held, order), 12).headers["Location"]
     assert checked.endswith("/check")
 
 

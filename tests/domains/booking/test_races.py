@@ -6,6 +6,7 @@ The control does the same with the guards off, and oversells: so the races would
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -15,13 +16,27 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import Range
 
 from app.core import clock
 from app.core.db import db
 from app.core.scope import tenant_scope
 from app.domains.accounts.models import Person
 from app.domains.booking import queries, service
-from app.domains.booking.models import BOOKED, CANCELLED, HELD, TAKING, Lesson, Occupation, Seat
+from app.domains.booking.models import (
+    BOOKED,
+    CANCELLED,
+    HELD,
+    STUDENT,
+    TAKING,
+    TUTOR,
+    Lesson,
+    Occupation,
+    Seat,
+)
+from app.domains.booking.policies import Interval
+from app.domains.booking.service import occupation
+from app.domains.booking.service.occupation import Claim
 from app.domains.catalog.models import Offering, Variant
 from app.domains.payments.models import Refund
 from tests.domains.booking.racing import Race, Work, deadlocks, raced_app, run_together
@@ -51,7 +66,8 @@ def raced(
 
 def slot_target(school: School, number: int) -> list[Work]:
     """Starts a quarter of an hour apart, so that every two of the lessons overlap, said in many zones."""
-    base = MONDAY + (number // 5) * DAY + (number % 5) * 105 * MINUTE
+    nth = number // 2  # of its kind: they take turns
+    base = MONDAY + (nth // 5) * DAY + (nth % 5) * 105 * MINUTE
 
     def at_place(place: int) -> Work:
         starts_at = base + (place % 4) * 15 * MINUTE
@@ -63,7 +79,9 @@ def slot_target(school: School, number: int) -> list[Work]:
 
 def seat_target(school: School, number: int) -> list[Work]:
     """The last place of a class; the first one is held already."""
-    lesson_id = school.session(MONDAY + (180 + number // 8) * DAY + (number % 8) * HOUR, capacity=2)
+    nth = number // 2  # of its kind: they take turns
+    starts_at = MONDAY + (200 + nth // 8) * DAY + (nth % 8) * HOUR
+    lesson_id = school.session(starts_at, capacity=2)
     school.hold_seat(lesson_id, f"v:first-{number}")
     return [partial(school.hold_seat, lesson_id, f"v:{number}-{place}") for place in range(CONTENDERS)]
 
@@ -85,7 +103,12 @@ def oversold(school: School) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    "targets", [pytest.param(16, id="16"), pytest.param(200, id="200", marks=pytest.mark.soak)]
+    "targets",
+    [
+        pytest.param(16, id="16"),
+        pytest.param(200, id="200", marks=pytest.mark.soak),
+        pytest.param(2_000, id="2000", marks=pytest.mark.soak),
+    ],
 )
 def test_one_winner_each(raced: tuple[Flask, School], fresh_database: Database, targets: int) -> None:
     app, school = raced
@@ -124,6 +147,43 @@ def test_without_the_guards_it_is_oversold(
     assert race.errors == []
     assert pairs > 0
     assert full > 0
+
+
+def test_who_writes_past_the_locks_leaves_nothing_half_taken(raced: tuple[Flask, School]) -> None:
+    """Tutor and student are wanted, and the student's time goes to somebody who took no lock: the constraint
+    waits for them, says no, and the tutor's time is not taken either."""
+    app, school = raced
+    lesson_id = school.lesson_of(school.book()).id
+    later = Interval(MONDAY + 3 * HOUR, MONDAY + 4 * HOUR)
+    student = Claim(STUDENT, school.student_id, later)
+    written, may_commit, outcome = threading.Event(), threading.Event(), []
+
+    def write_past_the_locks() -> None:
+        with app.app_context(), school.inside() as session:
+            assert occupation._take(session.get_one(Lesson, lesson_id), [student], None)
+            written.set()
+            may_commit.wait(10)
+
+    def want_both() -> None:
+        with app.app_context(), school.inside() as session:
+            lesson = session.get_one(Lesson, lesson_id)
+            claims = [Claim(TUTOR, school.tutor_id, later), student]
+            outcome.append(occupation.occupy(lesson, claims, expires_at=None))
+
+    threads = [threading.Thread(target=work) for work in (write_past_the_locks, want_both)]
+    threads[0].start()
+    assert written.wait(10)
+    threads[1].start()
+    time.sleep(0.3)  # it waits for the other to end
+    may_commit.set()
+    for thread in threads:
+        thread.join()
+    assert outcome == [False]
+    with tenant_scope(school.tenant_id):
+        rows = db.session.scalars(
+            select(Occupation).where(Occupation.during.overlaps(Range(later.starts_at, later.ends_at)))
+        ).all()
+        assert [(row.resource_kind, row.resource_id) for row in rows] == [(STUDENT, school.student_id)]
 
 
 def test_a_student_is_in_one_place_whoever_teaches(

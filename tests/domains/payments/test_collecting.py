@@ -223,7 +223,7 @@ def test_an_order_that_closes_while_the_provider_thinks_is_called_off(till: Till
     bought = till.place()
     with till.open():
         with transaction():
-            payment = service.open_payment(queries.order(bought.id), provider="mock")
+            payment = service.open_payment(bought.id, provider="mock")
         with transaction():
             service.cancel_order(queries.order(bought.id))
         with pytest.raises(OrderClosed):

@@ -128,7 +128,7 @@ def test_what_is_over_stays_over(till: Till) -> None:
     refusals = [
         (lambda: service.cancel_order(queries.order(bought.id)), AlreadyPaid),
         (lambda: service.renew_order(queries.order(bought.id), expires_at=clock.now()), AlreadyPaid),
-        (lambda: service.open_payment(queries.order(bought.id), provider="mock"), AlreadyPaid),
+        (lambda: service.open_payment(bought.id, provider="mock"), AlreadyPaid),
         (lambda: service.pay_free(queries.order(bought.id)), NotChargeable),
     ]
     for refused, error in refusals:

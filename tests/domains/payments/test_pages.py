@@ -19,6 +19,7 @@ from app.domains.payments import queries, service
 from app.domains.payments.models import Payment
 from app.providers.payments import StripeProvider
 from tests.domains.payments.support import DECLINED, GOOD, SECURE, Bought, Till, line
+from tests.support.statements import assert_statements
 from tests.support.world import Browser
 
 
@@ -466,3 +467,12 @@ def test_an_operator_has_messages_worked_off_again(till: Till) -> None:
     assert [event.status for event in till.told()] == ["received"]
     till.drain()
     assert [event.status for event in till.told()] == ["processed"]
+
+
+def test_the_way_to_the_provider_takes_few_statements(till: Till, payer: Browser) -> None:
+    """Who it is, and the order; the order under its lock, whether a payment is under way, a new one with its
+    trail; once the provider has answered, both under their locks, and what it said with its trail."""
+    form = {"csrf_token": payer.csrf(f"/pay/{till.place().code}")}
+    bought = till.place()
+    with till.app.app_context(), assert_statements(db.engine, 9):
+        assert payer.post_raw(f"/pay/{bought.code}", form).status_code == 302

@@ -70,6 +70,38 @@ def test_any_order_of_messages_has_one_end(till: Till, copies: int, answered: bo
     assert all("by hand" in (event.note or "") for event in till.told() if event.type == "charge.refunded")
 
 
+FIVE = (*TYPES, "charge.dispute.closed")
+TWINS = {
+    "once": lambda heard: heard,
+    "one after the other": lambda heard: [event for event in heard for _twin in range(2)],
+    "all again": lambda heard: [*heard, *heard],
+    "all again backwards": lambda heard: [*heard, *reversed(heard)],
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("twins", TWINS)
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+def test_any_order_of_five_messages_has_one_end(till: Till, outcome: str, answered: bool, twins: str) -> None:
+    """The dispute is over as well before we hear of anything: 120 orders each."""
+    ends = []
+    for order in itertools.permutations(FIVE):
+        bought = paid_elsewhere(till, answered=answered)
+        ref = till.at_provider(till.payment(bought)).id
+        opened = of_payment(till, bought)[-1]
+        till.controls.close_dispute(opened["data"]["object"]["id"], outcome)
+        found = {event["type"]: event for event in till.events(*FIVE) if ref in json.dumps(event)}
+        till.hear(*TWINS[twins]([found[name] for name in order]))
+        ends.append((order, state(till, bought)))
+    first = ends[0][1]
+    assert first["order"] == ("paid", 4000, True)
+    assert [(status, minor) for status, minor in first["disputes"]] == [(outcome, 3000)]
+    assert [order for order, end in ends if end != first] == []
+    assert len(ends) == 120
+    assert {event.status for event in till.told()} == {"processed"}
+
+
 def test_any_order_of_messages_about_our_refund_has_one_end(till: Till) -> None:
     """The answer to the refund was lost; messages about it come in every order, twice."""
     ends = []

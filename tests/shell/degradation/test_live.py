@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -14,15 +15,23 @@ import psutil
 import pytest
 import redis
 
+from app.core.db import db
+from app.core.outside import ProviderUnavailable
+from app.domains.payments.models import CAPTURED, PAID, UNKNOWN
+from app.providers.payments.controls import SimulatorControls
+from app.providers.payments.keys import SimulatorKeys
 from app.shell import embedded
+from app.shell.factory import create_app
 from config import Settings
 from tests.core.test_jobs import at_work, relay_at
+from tests.domains.payments.support import GOOD, Till
 from tests.providers.mail.relay import Relay
 from tests.shell.degradation.ground import MANAGER, Ground, Traffic, ground, terminate
 from tests.shell.degradation.support import wait_for
 from tests.shell.http_racing import Client
-from tests.support.databases import Clones
-from tests.support.servers import free_port
+from tests.support.databases import Clones, settings_for
+from tests.support.servers import free_port, live_servers
+from tests.support.world import make_world
 
 PAGE_AFTER_POSTGRES, ALL_AFTER_POSTGRES = 5.0, 15.0
 ALL_AFTER_REDIS = 30.0
@@ -309,6 +318,42 @@ def test_a_dead_workers_job_runs_again_within_a_minute(clones: Clones, tmp_path:
         again = time.monotonic() - begun
     say("worker killed in a job", run_again_after=again)
     assert again < 60
+
+
+@pytest.mark.soak
+def test_an_unknown_payment_is_known_within_two_minutes(clones: Clones, tmp_path: Path) -> None:
+    """The provider's answer is lost after it took effect, and no webhook comes: what asks is the schedule."""
+    port, database = free_port(), clones.make("unknown")
+    app = create_app(settings_for(database, tmp_path, SIMULATOR_PORT=port))
+    keys = SimulatorKeys.of(app.config["SECRET_KEY"])
+    till = Till(app, make_world(app), SimulatorControls(port, keys), app.extensions["payments"], keys)
+    # Without the web process, which would be told.
+    names = ("simulator", "dispatcher", "worker", "scheduler")
+    with live_servers(database, tmp_path, names=names, SIMULATOR_PORT=port):
+        wait_for("the simulator", lambda: answers(port), MOST)
+        bought = till.place()
+        till.controls.set_faults(lose_answers=1)
+        with pytest.raises(ProviderUnavailable):
+            till.start(bought)
+        begun = time.monotonic()
+        assert till.payment(bought).status == UNKNOWN
+        till.controls.pay(till.at_provider(till.payment(bought)).client_secret, GOOD)
+        wait_for("the order is paid", lambda: till.order(bought).status == PAID, 120)
+        seconds = time.monotonic() - begun
+        assert till.payment(bought).status == CAPTURED
+        assert len(till.events("charge.succeeded")) == 1
+    say("payment unknown", known_after=seconds)
+    with app.app_context():
+        db.engine.dispose()
+    app.extensions["redis"].close()
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_who_was_signed_in_still_is(place: Ground) -> None:

@@ -1,0 +1,71 @@
+"""The words of templates: in the language in force, with their values escaped where the page escapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask_babel import force_locale, gettext, lazy_gettext
+from markupsafe import Markup
+
+from app.core.web.choices import LOCALES
+from app.shell import words
+
+NAMED = "Your account, %(name)s"
+LANGUAGES = [code for code, _name in LOCALES]
+
+
+@pytest.fixture(autouse=True)
+def request_context(app: Flask) -> Iterator[None]:
+    with app.test_request_context("/"):
+        yield
+
+
+def printed(app: Flask, source: str, **values: object) -> str:
+    return app.jinja_env.from_string(source).render(values)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_templates_say_what_python_says(app: Flask, language: str) -> None:
+    with force_locale(language):
+        for text in ("Sign out", "Main menu", "Nothing found"):
+            assert printed(app, '{{ _("' + text + '") }}') == gettext(text) == str(lazy_gettext(text))
+        assert printed(app, '{{ _("Your account, %(name)s", name="Ö") }}') == gettext(NAMED, name="Ö")
+
+
+def test_a_forced_language_ends(app: Flask) -> None:
+    english = printed(app, '{{ _("Sign out") }}')
+    with force_locale("de"):
+        german = printed(app, '{{ _("Sign out") }}')
+        with force_locale("es"):
+            spanish = printed(app, '{{ _("Sign out") }}')
+        assert printed(app, '{{ _("Sign out") }}') == german
+    assert printed(app, '{{ _("Sign out") }}') == english
+    assert len({english, german, spanish}) == 3
+
+
+def test_values_are_escaped_and_texts_are_not(app: Flask) -> None:
+    bad = "<script>"
+    assert printed(app, '{{ _("Your account, %(name)s", name=n) }}', n=bad) == "Your account, &lt;script&gt;"
+    assert printed(app, '{{ _("Your account, %(name)s", name=n) }}', n=Markup("<b>")) == "Your account, <b>"
+    with_number = '{{ ngettext("%(num)s star of %(name)s", "%(num)s stars of %(name)s", 3, name=n) }}'
+    assert printed(app, with_number, n=bad) == "3 stars of &lt;script&gt;"
+    assert printed(app, '{{ _("100%%") }}') == "100%", "always a format string"
+    assert isinstance(app.jinja_env.from_string('{{ _("Sign out") }}').module.__html__(), Markup)
+
+
+def test_plain_texts_are_left_as_they_are(app: Flask) -> None:
+    """In a mail's text part nothing is HTML."""
+    source = '{% autoescape false %}{{ _("Your account, %(name)s", name=n) }}{% endautoescape %}'
+    assert printed(app, source, n="A & B") == "Your account, A & B"
+    with_number = '{% autoescape false %}{{ ngettext("%(num)s & %(n)s", "%(num)s & %(n)s", 1, n=n) }}{% endautoescape %}'
+    assert printed(app, with_number, n="<x>") == "1 & <x>"
+
+
+def test_what_is_kept_has_an_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "MOST_KEPT", 0)
+    for number in range(5):
+        assert printed(app, "{{ _(text) }}", text=f"never seen {number}") == f"never seen {number}"
+    found = app.extensions["babel"].instance.domain_instance.get_translations()
+    assert not any(text.startswith("never seen") for text in found.__dict__.get("written", {}))
