@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak replay bench check $(CHECKS) requirements assets clean
+.PHONY: help demo test soak mutate replay bench check $(CHECKS) requirements assets clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS='	' read -r name text; do \
@@ -29,6 +29,10 @@ test: $(TOOLS) $(CATALOGUES) ## Run the whole suite: ARGS="-k login -n0"
 soak: $(TOOLS) $(CATALOGUES) ## Run the long forms of races, simulations, fuzzing and kills
 	@$(BIN)/python run.py assets
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+mutate: $(TOOLS) $(CATALOGUES) ## See which small faults in the rules and services no test would notice, in hours: ARGS="money --sample 20"; writes mutate.json
+	@$(BIN)/python run.py assets
+	@$(BIN)/python -m mutate $(ARGS)
 
 replay: $(RUNTIME) $(CATALOGUES) ## Tell a simulated history once more, line by line: SEED=1 DAYS=30
 	@$(BIN)/python run.py simulate --seed $(or $(SEED),1) --days $(or $(DAYS),30) --verbose

@@ -27,7 +27,21 @@ LOCALES = ["en", "de", "es", "ar", "fr", "de_CH", "en_IN", "pl"]
 
 @pytest.mark.parametrize(
     ("code", "places"),
-    [("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3), ("IQD", 3), ("RSD", 2), ("CLF", 4), ("ISK", 0)],
+    [
+        ("EUR", 2),
+        ("USD", 2),
+        ("JPY", 0),
+        ("KWD", 3),
+        ("IQD", 3),
+        ("RSD", 2),
+        ("CLF", 4),
+        ("ISK", 0),
+        ("BIF", 0),
+        ("XPF", 0),
+        ("BHD", 3),
+        ("TND", 3),
+        ("UYW", 4),
+    ],
 )
 def test_exponents_are_those_of_iso_4217(code: str, places: int) -> None:
     assert exponent(code) == places
@@ -81,7 +95,7 @@ def test_two_currencies_do_not_mix() -> None:
         lambda: max(euro, yen),
         lambda: Money.total([euro, yen], "EUR"),
     ):
-        with pytest.raises(CurrencyMismatch):
+        with pytest.raises(CurrencyMismatch, match="EUR and JPY|JPY and EUR"):
             mixed()
     assert euro != yen
 
@@ -176,6 +190,12 @@ def test_half_up_is_never_more_than_a_half_away(numerator: int, denominator: int
     assert half_up(-numerator, denominator) == -nearest
 
 
+@pytest.mark.parametrize("denominator", [0, -1])
+def test_half_up_divides_by_what_is_positive(denominator: int) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        half_up(1, denominator)
+
+
 # -- What people read and type ------------------------------------------------------------------------
 
 
@@ -195,6 +215,7 @@ def test_half_up_is_never_more_than_a_half_away(numerator: int, denominator: int
         # Marks of direction keep the minus before its digits, and the dollar after its letters.
         (Money(-22464, "USD"), "ar", "\u200f\u200e-224.64\u00a0US$\u200e"),
         (Money(22464, "EUR"), "ar", "\u200f224.64\u00a0€"),
+        (Money(100, "XCG"), "ar", "\u200f1.00\u00a0Cg.\u200e"),
     ],
 )
 def test_format(money: Money, locale: str, text: str) -> None:
@@ -227,6 +248,7 @@ def test_format_shows_the_exact_amount(amount: Money, locale: str) -> None:
         ("1,234", "JPY", "en", 1234),
         ("1.234", "KWD", "en", 1234),
         ("\u200f12.50", "EUR", "ar", 1250),
+        ("0" * 44 + "1.00", "EUR", "en", 100),  # as long as it may be
         ("0", "EUR", "en", 0),
         ("-0", "EUR", "en", 0),
         ("92233720368547758.07", "EUR", "en", BIGINT_MAX),
@@ -245,6 +267,8 @@ NOT_AN_AMOUNT = "Please write the amount like 1,234.50."
         ("", "EUR", "Please enter an amount."),
         ("   ", "EUR", "Please enter an amount."),
         ("abc", "EUR", NOT_AN_AMOUNT),
+        ("12X", "EUR", NOT_AN_AMOUNT),
+        ("0" * 45 + "1.00", "EUR", NOT_AN_AMOUNT),  # longer than any amount
         ("12,50", "EUR", NOT_AN_AMOUNT),
         ("1,23,456", "EUR", NOT_AN_AMOUNT),
         ("1.234.50", "EUR", NOT_AN_AMOUNT),
@@ -279,7 +303,7 @@ def test_what_is_no_amount_is_refused_with_its_reason(text: str, currency: str, 
     with pytest.raises(MoneyFormatError) as refusal:
         Money.parse(text, currency, "en")
     assert str(refusal.value.text) == reason
-    assert refusal.value.status == 422
+    assert (refusal.value.code, refusal.value.status) == ("money_format", 422)
 
 
 def test_the_smallest_amount_is_the_callers_choice() -> None:
@@ -297,7 +321,7 @@ def test_the_example_is_in_the_readers_way() -> None:
     ):
         with pytest.raises(MoneyFormatError) as refusal:
             Money.parse("x", currency, locale)
-        assert example in str(refusal.value.text)
+        assert str(refusal.value.text) == f"Please write the amount like {example}."
         assert Money.parse(example, currency, locale).minor > 1000
 
 

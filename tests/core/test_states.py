@@ -41,8 +41,18 @@ def test_a_refusal_names_both_states_in_words() -> None:
     with pytest.raises(MoveNotAllowed) as refusal:
         move_to(Order("paid"), "call_off")
     assert str(refusal.value) == "This can't go from “Paid in full” to “call off”."
-    assert refusal.value.status == 409
+    assert (refusal.value.code, refusal.value.status) == ("move_not_allowed", 409)
     assert refusal.value.data == {"before": "paid", "after": "call_off"}
+
+
+def test_a_model_without_words_for_its_states_says_their_names() -> None:
+    class Plain:
+        MOVES: ClassVar[Moves] = {"in_doubt": frozenset(), "done": frozenset()}
+        status = "in_doubt"
+
+    with pytest.raises(MoveNotAllowed) as refusal:
+        move_to(Plain(), "done")
+    assert str(refusal.value) == "This can't go from “in doubt” to “done”."
 
 
 def test_a_state_outside_the_table_is_a_fault_of_ours() -> None:

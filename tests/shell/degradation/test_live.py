@@ -110,13 +110,16 @@ def test_redis_hangs(place: Ground) -> None:
 def test_redis_dies_and_comes_back_empty(place: Ground) -> None:
     """Jobs that were handed over are gone with it; the outbox hands them over again."""
     client = place.client()
-    worker = place.live.processes["worker"]
-    worker.send_signal(signal.SIGSTOP)
+    keeper = psutil.Process(place.live.processes["worker"].pid)
+    worker = [keeper, *keeper.children()]
+    for process in worker:
+        process.send_signal(signal.SIGSTOP)
     lost = [place.invite(client)[0] for _ in range(3)]
     with redis.Redis.from_url(place.database.redis_url) as queue:
         wait_for("all are handed over", lambda: len(queue.keys("rq:job:delivery-*")) >= 3, MOST)
     place.end("valkey", signal.SIGKILL)
-    worker.send_signal(signal.SIGCONT)
+    for process in worker:
+        process.send_signal(signal.SIGCONT)
     seconds = waits(client, 10)
     assert seconds[-1] < 2
     meanwhile, answer = place.invite(client)

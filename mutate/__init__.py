@@ -1,0 +1,1 @@
+"""How much of what could be wrong the tests would notice: make mutate."""
