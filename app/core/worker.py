@@ -21,6 +21,7 @@ import uuid
 from typing import Any, ClassVar, NoReturn
 
 from flask import Flask
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
@@ -178,15 +179,9 @@ def work(app: Flask, name: str) -> None:
 def _worked(app: Flask, name: str) -> bool:
     """Whether the work is over; not, where Redis was lost."""
     with app.app_context(), quick_redis.connect_patiently(app.config["REDIS_URL"]) as patient:
-        horse = Horse(
-            [Queue(queue, connection=patient, serializer=JSONSerializer) for queue in jobs.QUEUES],
-            connection=patient,
-            serializer=JSONSerializer,
-            maintenance_interval=MAINTENANCE_SECONDS,
-            worker_ttl=TTL_SECONDS,
-            name=name,
-        )
+        horse = None
         try:
+            horse = _horse(patient, name)
             horse.work(
                 with_scheduler=False,
                 logging_level="WARNING",
@@ -198,7 +193,19 @@ def _worked(app: Flask, name: str) -> bool:
             return True
         except RedisError as error:
             log.warning("the queues are away", extra={"error": str(error)})
-    return horse.was_asked_to_stop or horse.is_spent
+    return horse is not None and (horse.was_asked_to_stop or horse.is_spent)
+
+
+def _horse(patient: Redis, name: str) -> Horse:
+    """Raises RedisError where the queues are away: RQ asks them at once."""
+    return Horse(
+        [Queue(queue, connection=patient, serializer=JSONSerializer) for queue in jobs.QUEUES],
+        connection=patient,
+        serializer=JSONSerializer,
+        maintenance_interval=MAINTENANCE_SECONDS,
+        worker_ttl=TTL_SECONDS,
+        name=name,
+    )
 
 
 class Limit(UnixSignalDeathPenalty):

@@ -75,10 +75,7 @@ LATER: dict[type[Event], tuple[Later, ...]] = {
     payments.RefundRequested: (Later(payments_jobs.submit_refund, queue="critical"),),
     payments.RefundSucceeded: (Later(told.on_refund_succeeded),),
     payments.RefundFailed: (Later(told.on_refund_failed),),
-    payments.ReceiptIssued: (
-        Later(payments_jobs.render_receipt, queue="default"),
-        Later(told.on_receipt_issued),
-    ),
+    payments.ReceiptIssued: (Later(told.on_receipt_issued),),
     payments.DisputeOpened: (),
     payments.DisputeClosed: (),
     messaging.MessageSent: (Later(messaging_reactions.tell_members),),

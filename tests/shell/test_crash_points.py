@@ -28,7 +28,6 @@ from app.core.scope import platform_scope
 from app.domains.booking.errors import CannotCancel
 from app.domains.booking.models import HELD, Seat
 from app.domains.catalog.models import Offering
-from app.domains.payments.events import ReceiptIssued
 from app.domains.payments.models import (
     CANCELLED,
     CAPTURED,
@@ -353,7 +352,6 @@ def doomed(app: Flask, database: Database, tmp_path_factory: pytest.TempPathFact
 def stage(app: Flask, world: World, doomed: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     place, controls, provider, keys = doomed
     monkeypatch.setitem(app.extensions, "payments", provider)
-    monkeypatch.setitem(app.extensions["wiring"].later, ReceiptIssued, ())
     with clock.frozen(NOW), clock.machine_frozen(NOW):
         offering: Offering = lived.publish(world)
         do(app, Step("deliver", {}, NOW.isoformat()))  # what is told of that

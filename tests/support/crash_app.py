@@ -34,7 +34,6 @@ from app.domains.catalog import queries as catalog
 from app.domains.earnings import jobs as earnings_jobs
 from app.domains.payments import jobs as payments_jobs
 from app.domains.payments import service as payments
-from app.domains.payments.events import ReceiptIssued
 from app.shell.factory import create_app
 from config import Settings, load_settings
 from tests.support.nurseries import started
@@ -207,9 +206,6 @@ def main() -> None:
     """The nursery's program: each line is a step, the answer is what became of it."""
     settings = load_settings()
     app = create_app(settings)
-    app.extensions["wiring"].later[
-        ReceiptIssued
-    ] = ()  # drawing takes a while, and comes by no point of its own
     for line in sys.stdin:
         step = Step(**json.loads(line))
         reader, writer = os.pipe()

@@ -16,9 +16,10 @@ from app.domains.catalog import queries as catalog
 from app.domains.catalog import service as catalog_service
 from app.domains.earnings import service as earnings
 from app.domains.messaging import service as messaging
+from app.domains.payments import jobs as payment_jobs
 from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
-from app.domains.payments.models import Refund
+from app.domains.payments.models import Receipt, Refund
 from app.shell.simulation.hands import Deed, Hands
 from app.shell.simulation.market import Firm
 from app.shell.simulation.rules import Terms
@@ -79,6 +80,22 @@ class Banking(Hands):
 
         text = f"refund {refund.id} is tried again"
         self.expect(text, self.click(text, work), "ok", "disputed_payment", "nothing_to_refund")
+        yield from ()
+
+    def opens_receipt(self, firm: Firm) -> Deed:
+        """Somebody looks at a receipt, which is drawn for the first one who does."""
+        with tenant_scope(firm.tenant_id):
+            receipts = db.session.scalars(select(Receipt).order_by(Receipt.id)).all()
+        if not receipts:
+            return
+        receipt_id = self.rng.choice(receipts).id
+
+        def work() -> None:
+            with tenant_scope(firm.tenant_id):
+                payment_jobs.receipt_pdf(payment_queries.receipt(receipt_id))
+
+        text = f"receipt {receipt_id} is opened"
+        self.expect(text, self.click(text, work), "ok", "storage_full")
         yield from ()
 
     def agrees(self, firm: Firm) -> Deed:

@@ -22,7 +22,7 @@ class Deeds(Buying, Changing, Banking):
             (self.buy, 44), (self.buys_place, 12), (self.gives_date, 5), (self.cancels, 10), (self.moves, 7),
             (self.calls_off, 4), (self.marks, 10), (self.disputes, 3), (self.decides, 3), (self.bounces, 2),
             (self.tries_again, 2), (self.writes, 4), (self.agrees, 2), (self.takes_day_off, 1),
-            (self.tries_what_is_taken, 4),
+            (self.tries_what_is_taken, 4), (self.opens_receipt, 2),
         )  # fmt: skip
         chosen = self.rng.choices([kind for kind, _weight in kinds], [weight for _kind, weight in kinds])[0]
         return chosen(self.rng.choice(self.firms))

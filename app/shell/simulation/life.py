@@ -21,9 +21,7 @@ from flask import Flask
 
 from app.core import clock, schedule
 from app.core.db import db
-from app.core.events import Wiring
 from app.core.outside import Breaker
-from app.domains.payments.jobs import render_receipt
 from app.providers.mail.mock import MockMail
 from app.providers.payments.keys import SimulatorKeys
 from app.providers.payments.mock import MockProvider
@@ -49,12 +47,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Size:
-    """How much happens. `papers`: whether receipts are drawn, which takes longer than all else."""
+    """How much happens."""
 
     customers: int = 6  # of each company
     deeds: int = 22  # a day
     ticks: int = 22  # of the scheduler, a day
-    papers: bool = True
 
 
 @dataclass
@@ -87,15 +84,13 @@ def simulate(
     size = size or Size()
     with (
         tempfile.TemporaryDirectory() as folder,
-        _stage(app, seed, Path(folder), papers=size.papers) as (simulator, storage, mail),
+        _stage(app, seed, Path(folder)) as (simulator, storage, mail),
     ):
         return _Life(app, seed, size, say, simulator, storage, mail).live(days)
 
 
 @contextmanager
-def _stage(
-    app: Flask, seed: int, folder: Path, *, papers: bool
-) -> Iterator[tuple[Simulator, FailingStorage, FailingMail]]:
+def _stage(app: Flask, seed: int, folder: Path) -> Iterator[tuple[Simulator, FailingStorage, FailingMail]]:
     """Providers that fail on demand, and breakers that forget at once: real seconds mean nothing here."""
     keys = SimulatorKeys.of(app.config["SECRET_KEY"])
     base = app.config["BASE_DOMAIN"]
@@ -113,8 +108,6 @@ def _stage(
     mail = FailingMail(MockMail(engine, sender=sender, guard=guard))
     storage = FailingStorage(app.extensions["storage"])
     replaced = {"payments": payments, "mail": mail, "storage": storage}
-    if not papers:
-        replaced["wiring"] = _without_papers(app.extensions["wiring"])
     before = {name: app.extensions[name] for name in replaced}
     app.extensions.update(replaced)
     try:
@@ -122,14 +115,6 @@ def _stage(
     finally:
         app.extensions.update(before)
         simulator.stop()
-
-
-def _without_papers(real: Wiring) -> Wiring:
-    later = {
-        event: tuple(item for item in items if item.handler is not render_receipt)
-        for event, items in real.later.items()
-    }
-    return Wiring(real.now, later)
 
 
 class _Life:

@@ -48,9 +48,8 @@ def words(answer: TestResponse) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
 
 
-def test_the_whole_way(drawing: Till) -> None:
+def test_the_whole_way(till: Till) -> None:
     """Seen, paid, back, and the receipt; nothing came from the provider by itself."""
-    till = drawing
     payer = till.world.browser(till.company.host, till.company.email("student"))
     bought = till.place(line(4000, description="Trial lesson, Spanish"))
     page = payer.get(f"/pay/{bought.code}")

@@ -40,18 +40,19 @@ def fetch(till: Till, code: str, *, company: Company | None = None, **more: Any)
     return Browser(till.app, (company or till.company).host).get(f"/receipts/{code}.pdf", **more)
 
 
-def test_the_pdf_says_what_was_paid(drawing: Till, storage: LocalStorage) -> None:
-    drawing.buy(line(4000, description="Spanish for beginners, trial lesson"), line(1000, quantity=2))
-    drawing.drain()
-    (receipt,) = drawing.all(Receipt)
-    assert receipt.storage_key is not None
-    answer = fetch(drawing, receipt.code)
+def test_the_pdf_says_what_was_paid(till: Till, storage: LocalStorage) -> None:
+    till.buy(line(4000, description="Spanish for beginners, trial lesson"), line(1000, quantity=2))
+    till.drain()
+    (receipt,) = till.all(Receipt)
+    assert receipt.storage_key is None, "nobody has asked for it yet"
+    answer = fetch(till, receipt.code)
+    (receipt,) = till.all(Receipt)
     assert answer.status_code == 200
     assert answer.mimetype == "application/pdf"
     assert answer.headers["Content-Disposition"] == 'inline; filename="receipt-R-000001.pdf"'
     assert answer.headers["Cache-Control"] == "private, no-store"
-    with drawing.open():
-        assert storage.get(receipt.storage_key).data == answer.data
+    with till.open():
+        assert storage.get(receipt.storage_key or "").data == answer.data
     text = text_of(answer.data)
     for part in (
         "R-000001",
@@ -68,17 +69,17 @@ def test_the_pdf_says_what_was_paid(drawing: Till, storage: LocalStorage) -> Non
         assert part in text, part
 
 
-def test_a_credit_note_says_what_went_back_and_of_what(drawing: Till, storage: LocalStorage) -> None:
-    bought = drawing.buy(locale="de")
-    drawing.refund(bought.line, 1000)
-    drawing.drain()
-    drawing.refund(bought.line, 3000)
-    drawing.drain()
-    _receipt, first, second = drawing.all(Receipt)
+def test_a_credit_note_says_what_went_back_and_of_what(till: Till, storage: LocalStorage) -> None:
+    bought = till.buy(locale="de")
+    till.refund(bought.line, 1000)
+    till.drain()
+    till.refund(bought.line, 3000)
+    till.drain()
+    _receipt, first, second = till.all(Receipt)
     assert (first.kind, first.number, second.number) == ("credit_note", 1, 2)
     taxes = [note.document["lines"][0]["tax"] for note in (first, second)]
     assert taxes == [160, 479]  # together the 639 of the whole
-    answer = fetch(drawing, first.code)
+    answer = fetch(till, first.code)
     assert answer.headers["Content-Disposition"] == 'inline; filename="credit-note-C-000001.pdf"'
     text = text_of(answer.data)
     assert "C-000001" in text

@@ -24,7 +24,7 @@ from app.shell.simulation.life import Size, Stopped, Told, simulate
 from tests.support.databases import ROOT, Database, settings_for
 
 SEED = int(os.environ.get("SEED", "7"))
-SMALL = Size(customers=4, deeds=4, ticks=6, papers=False)
+SMALL = Size(customers=4, deeds=4, ticks=6)
 MANY = range(100, 100 + int(os.environ.get("SEEDS", "12")))
 
 
@@ -90,7 +90,7 @@ def test_a_cent_is_noticed(fresh_database: Database, tmp_path: Path, monkeypatch
         lambda gross, rate: right(gross, rate) + Money(1 if gross.minor else 0, gross.currency),
     )
     with place(fresh_database, tmp_path) as app, pytest.raises(Stopped, match="should be"):
-        simulate(app, seed=1, days=4, size=Size(customers=4, deeds=20, ticks=4, papers=False))
+        simulate(app, seed=1, days=4, size=Size(customers=4, deeds=20, ticks=4))
 
 
 def test_nothing_is_simulated_in_production(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,4 +118,4 @@ def test_nor_by_the_command() -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", MANY)
 def test_many_months_go_by(fresh_database: Database, tmp_path: Path, seed: int) -> None:
-    live(fresh_database, tmp_path, seed, 30, Size(papers=False))
+    live(fresh_database, tmp_path, seed, 30, Size())

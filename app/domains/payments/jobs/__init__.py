@@ -1,6 +1,6 @@
 """What calls the provider and the store: between transactions, never inside one; each safe to run twice."""
 
-from app.domains.payments.jobs.documents import drawn, receipt_pdf, render_receipt
+from app.domains.payments.jobs.documents import drawn, receipt_pdf
 from app.domains.payments.jobs.listening import process_event
 from app.domains.payments.jobs.paying import (
     Checkout,
@@ -28,7 +28,6 @@ __all__ = [
     "process_event",
     "provider",
     "receipt_pdf",
-    "render_receipt",
     "resolve_unknown",
     "start_payment",
     "submit_refund",

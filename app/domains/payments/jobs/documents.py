@@ -1,4 +1,5 @@
-"""Receipts as PDF: drawn once and kept, drawn again where the file is gone."""
+"""Receipts as PDF: drawn when first asked for and kept, drawn again where the file is gone. Most are never
+opened, and drawing one costs as much as all else that a purchase sets off."""
 
 from __future__ import annotations
 
@@ -8,22 +9,13 @@ from flask import current_app
 from flask_babel import force_locale
 
 from app.core import scope
-from app.core.events import Delivery
-from app.core.pdf import render_receipt as draw
+from app.core.pdf import render_receipt
 from app.core.transaction import transaction
-from app.domains.payments import queries
 from app.domains.payments.models import Receipt
 from app.domains.payments.service import receipts
 from app.providers.storage import FileMissing, StorageProvider, new_key
 
 log = logging.getLogger(__name__)
-
-
-def render_receipt(delivery: Delivery) -> None:
-    """LATER of ReceiptIssued: draw the document once, and keep it."""
-    receipt = queries.receipt(delivery.event.receipt_id)
-    if receipt.storage_key is None:
-        receipt_pdf(receipt)
 
 
 def receipt_pdf(receipt: Receipt) -> bytes:
@@ -49,4 +41,4 @@ def receipt_pdf(receipt: Receipt) -> bytes:
 def drawn(receipt: Receipt) -> bytes:
     """The document, drawn now; of the same receipt it is always the same."""
     with force_locale(receipt.document["locale"]):
-        return draw(receipts.document_of(receipt))
+        return render_receipt(receipts.document_of(receipt))
