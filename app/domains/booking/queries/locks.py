@@ -86,15 +86,16 @@ def _one_place(rows: Sequence[Any]) -> PlaceOfSeat:
     return PlaceOfSeat(*rows[0])
 
 
-def order_of_seat_for_update(line_id: int | None) -> Order | None:
-    """The order that a seat's line belongs to, locked; payments lock it first too."""
+def order_of_seat_for_update(line_id: int | None, *, nowait: bool = False) -> Order | None:
+    """The order that a seat's line belongs to, locked; payments lock it first too. With `nowait`, for who
+    holds other locks already, one that somebody has makes the whole work begin anew."""
     if line_id is None:
         return None
     return db.session.scalars(
         select(Order)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(OrderLine.id == line_id)
-        .with_for_update(of=Order)
+        .with_for_update(of=Order, nowait=nowait)
         .execution_options(populate_existing=True)
     ).one_or_none()
 

@@ -73,7 +73,8 @@ def begin_checkout(
     if seat.student_id != student.id:
         _take_time(seat, lesson, student)
     if order is None and seat.line_id is not None:  # placed while we waited for the seat
-        order = queries.order_of_seat_for_update(seat.line_id)
+        # Orders are locked first: whoever has this one may be waiting for the people that we hold.
+        order = queries.order_of_seat_for_update(seat.line_id, nowait=True)
     if order is not None and order.status == OPEN and order.expires_at > clock.now():
         if order.payer_id != payer.id:
             payments.cancel_order(order)
