@@ -45,7 +45,7 @@ def operating(live: LiveServers, directory: Path) -> Iterator[Flask]:
     app.extensions["redis"].close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # with its context, in which other tests must not be
 def operated(live: LiveServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """On the processes that all browser tests share."""
     with operating(live, tmp_path_factory.mktemp("operated")) as app:
@@ -85,7 +85,7 @@ class House:
         return f"{role}@{SLUG}.test", PASSWORD
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(live: LiveServers, operated: Flask) -> House:
     with operated.app_context():
         company = make_company(SLUG)
