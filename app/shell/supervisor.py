@@ -271,6 +271,7 @@ class Demo:
             "REDIS_URL": given.REDIS_URL,
             "SIMULATOR_PORT": str(_free_port_from(given.SIMULATOR_PORT, given)),
             **completed,
+            "WEB_SOCKETS": "serve",  # apart, they would need a proxy that puts both at one address
             "LOG_FORMAT": "json",
             "PYTHONUNBUFFERED": "1",
         }

@@ -17,6 +17,8 @@ import psutil
 import pytest
 
 from app.shell import supervisor
+from app.shell.supervisor import Demo
+from config import Settings
 from tests.support.databases import ROOT
 from tests.support.servers import free_port
 
@@ -169,6 +171,11 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     assert line.startswith(f"Port {port} is taken. Choose another: PORT=")
     assert line.endswith(" make demo")
     assert not (tmp_path / "var").exists()
+
+
+def test_the_demo_holds_its_sockets_where_its_pages_are(tmp_path: Path) -> None:
+    settings = Settings(VAR_DIR=tmp_path, WEB_SOCKETS="apart")
+    assert Demo(settings, verbose=False)._environment({})["WEB_SOCKETS"] == "serve"
 
 
 def test_the_demo_refuses_production(tmp_path: Path) -> None:
