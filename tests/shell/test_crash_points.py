@@ -359,7 +359,8 @@ def stage(app: Flask, world: World, doomed: Any, monkeypatch: pytest.MonkeyPatch
     # Their moments lie far apart, so the rules about time are asked last, when all of it is over.
     afterwards = NOW + 100 * DAY
     with clock.frozen(afterwards), clock.machine_frozen(afterwards):
-        do(app, Step("round_of_business", {}, afterwards.isoformat()))
+        for _round in range(3):  # one takes 200 of a kind at most, and the long forms leave more
+            do(app, Step("round_of_business", {}, afterwards.isoformat()))
         do(app, Step("deliver", {}, afterwards.isoformat()))
         broken = {rule: lines for rule, lines in broken_rules(app).items() if lines}
     assert not broken
