@@ -260,16 +260,15 @@ class Demo:
         return logins
 
     def _environment(self, completed: dict[str, str]) -> dict[str, str]:
-        given = self.settings
         return {
-            "ENVIRONMENT": given.ENVIRONMENT,
-            "SECRET_KEY": given.SECRET_KEY,
-            "PORT": str(given.PORT),
-            "VAR_DIR": str(given.VAR_DIR.resolve()),
-            "DATABASE_URL": given.DATABASE_URL,
-            "MIGRATION_DATABASE_URL": given.MIGRATION_DATABASE_URL,
-            "REDIS_URL": given.REDIS_URL,
-            "SIMULATOR_PORT": str(_free_port_from(given.SIMULATOR_PORT, given)),
+            "ENVIRONMENT": self.settings.ENVIRONMENT,
+            "SECRET_KEY": self.settings.SECRET_KEY,
+            "PORT": str(self.settings.PORT),
+            "VAR_DIR": str(self.settings.VAR_DIR.resolve()),
+            "DATABASE_URL": self.settings.DATABASE_URL,
+            "MIGRATION_DATABASE_URL": self.settings.MIGRATION_DATABASE_URL,
+            "REDIS_URL": self.settings.REDIS_URL,
+            "SIMULATOR_PORT": str(_free_port_from(self.settings.SIMULATOR_PORT, self.settings)),
             **completed,
             "WEB_SOCKETS": "serve",  # apart, they would need a proxy that puts both at one address
             "LOG_FORMAT": "json",

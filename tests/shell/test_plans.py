@@ -137,7 +137,7 @@ HOT: dict[str, Callable[[World], Any]] = {
     "free times of several": lambda shop: timetables([tutor(shop), 1], since=NOW, until=NOW + 14 * DAY),
     "who is where": lambda shop: in_the_way([(tutor(shop), booking_span())]),
     "whose time is taken": take_time,
-    "what somebody holds": lambda shop: (booking.held_by("v:1"), booking.open_holds("v:1")),
+    "what somebody holds": lambda shop: booking.held_by("v:1"),
     "a seat by its code": lambda _shop: place_of_code_or_none(),
     "the search": lambda shop: catalog.search(SearchArgs()),
     "the search by words": lambda shop: catalog.search(SearchArgs(text="talk", level="all", sort="price")),

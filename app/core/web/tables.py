@@ -18,11 +18,6 @@ _EMPTY = ("", "–", None)
 _CUT = 120  # characters of prose in a list
 
 
-def is_empty(cell: Cell) -> bool:
-    """Whether there is nothing to be seen: a dash on wide screens, left out on phones."""
-    return not cell.items and cell.text in _EMPTY
-
-
 def draw_cell(cell: Cell) -> Markup:
     """One value."""
     return Markup(_inside(cell))  # noqa: S704 - escaped there, value by value

@@ -88,7 +88,7 @@ class Buying(Hands):
         if not self.expect(text, outcome, "ok", "too_many_holds", *allowed):
             return
         with tenant_scope(firm.tenant_id):
-            held = queries.open_holds(who.actor)
+            held = queries.held_by(who.actor)
         mine = [self.model.seats[seat.id] for seat in held if seat.id not in known]
         if not mine:
             return  # it was theirs already: the way back to a hold

@@ -229,17 +229,6 @@ def held_by(actor: str) -> list[Held]:
     return [Held(*row) for row in plain.rows(_HELD_BY, actor=actor, now=clock.now())]
 
 
-def open_holds(actor: str) -> Sequence[Seat]:
-    """What somebody holds now, with the lessons."""
-    return db.session.scalars(
-        select(Seat)
-        .where(Seat.actor == actor, Seat.status == HELD, Seat.expires_at > clock.now())
-        .order_by(Seat.id)
-        .options(joinedload(Seat.lesson))
-        .execution_options(populate_existing=True)
-    ).all()
-
-
 def lines_of_lesson(lesson_id: int) -> Sequence[int]:
     """The order lines of a lesson's seats, in the order in which their orders are locked."""
     found = select(Seat.line_id).join(OrderLine, OrderLine.id == Seat.line_id)
