@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +24,8 @@ from app.shell.processes import spawn
 from tests.support.databases import ROOT, Clones, Database, settings_for
 
 ALL = ("simulator", "serve", "dispatcher", "worker", "scheduler")
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+FIRST_PORT, WORKERS = 16_000, 8  # of the ports that are ours, in as many shares
 READY_SECONDS = 180.0  # on a busy machine importing alone takes its time
 
 
@@ -120,19 +125,31 @@ def live_servers(
         live.stop()
 
 
+def _ports() -> Iterator[int]:
+    """This worker's ports, from anywhere, round and round: never one that the kernel gives to a connection."""
+    of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS
+    width = (of_kernel - FIRST_PORT) // WORKERS
+    first = FIRST_PORT + worker * width
+    start = random.randrange(width)  # two runs on one machine must not meet
+    return itertools.cycle(first + (start + number) % width for number in range(width))
+
+
+_next_ports = _ports()
+
+
 def free_port() -> int:
-    """A port that nobody listens on now, on either loopback address."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            try:
-                probe.bind(("::1", port))
-            except OSError as error:
-                if error.errno != 99:  # EADDRNOTAVAIL: this machine has no ::1
-                    continue
-        return port
+    """A port that nobody listens on now, on either loopback address, and that nobody else here is given."""
+    return next(port for port in _next_ports if all(_is_free(family, port) for family in LOOPBACK))
+
+
+def _is_free(family: socket.AddressFamily, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((LOOPBACK[family], port))
+    except OSError as error:
+        return error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # a machine without ::1
+    return True
 
 
 @pytest.fixture(scope="session")

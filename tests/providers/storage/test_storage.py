@@ -27,6 +27,7 @@ from app.providers.storage import FileMissing, KeyInvalid, StorageFull, StorageP
 from app.providers.storage.local import LocalStorage
 from app.providers.storage.s3 import S3Storage
 from tests.providers.storage.contract import FAIL_MAX, RESET_SECONDS, StorageContract
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -205,12 +206,6 @@ class TestLocal(StorageContract):
 
 SERVER = "from moto.server import main; main()"
 BUCKET = "wemaster-test"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
