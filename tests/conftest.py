@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Loaded as plugins, not imported here: pytest wants to rewrite their assertions first.
 pytest_plugins = [
     "tests.support.databases",
+    "tests.support.passwords",
     "tests.support.world",
     "tests.support.servers",
     "tests.support.browser",

@@ -67,13 +67,14 @@ def test_limits_on_guessing() -> None:
     )
 
 
-def test_passwords() -> None:
+def test_passwords(real_hashes: PasswordHasher) -> None:
     section = RULES.split("\n## Passwords\n")[1].split("\n## ")[0]
     assert section.strip().startswith(f"{accounts.MIN_PASSWORD} to {accounts.MAX_PASSWORD} characters")
     assert f"at least {accounts.LEAST_BESIDE} characters must be left" in section
     assert accounts.PRODUCT_WORDS == ("wemaster",)
-    assert isinstance(passwords._hasher, PasswordHasher)
-    assert passwords._hasher.type is Type.ID
+    assert passwords._hasher is real_hashes
+    assert real_hashes.type is Type.ID
+    assert not PasswordHasher().check_needs_rehash(passwords.hash_password("any"))
 
 
 def test_lifetimes_of_sign_ins() -> None:

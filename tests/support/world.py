@@ -129,22 +129,31 @@ def make_company(slug: str, plan_code: str = "studio", roles: tuple[str, ...] = 
             tenancy.NewTenant(f"{slug.capitalize()} Tutors", slug, plan, "EUR", "Europe/Berlin", "en")
         )
         company = Company(tenant.id, slug)
-        for role in roles:
-            company.accounts[role] = _account(session, company.email(role), f"{role.capitalize()} {slug}")
+        made = {role: _account(company.email(role), f"{role.capitalize()} {slug}") for role in roles}
+        session.add_all(made.values())
+        session.flush()
+        company.accounts = {role: one.id for role, one in made.items()}
     with tenant_scope(company.id), transaction() as session:
-        for role, account_id in company.accounts.items():
-            person = Person(full_name=f"{role.capitalize()} {slug}", email=company.email(role))
-            session.add(person)
-            session.flush()
-            member = Membership(user_id=account_id, person_id=person.id, role_key=role, status=ACTIVE)
-            session.add(member)
-            session.flush()
-            company.people[role], company.memberships[role] = person.id, member.id
+        people = {
+            role: Person(full_name=f"{role.capitalize()} {slug}", email=company.email(role)) for role in roles
+        }
+        session.add_all(people.values())
+        session.flush()
+        company.people = {role: one.id for role, one in people.items()}
+        members = {
+            role: Membership(
+                user_id=company.accounts[role], person_id=company.people[role], role_key=role, status=ACTIVE
+            )
+            for role in roles
+        }
+        session.add_all(members.values())
+        session.flush()
+        company.memberships = {role: one.id for role, one in members.items()}
     return company
 
 
-def _account(session: Any, email: str, name: str, **more: Any) -> int:
-    account = Account(
+def _account(email: str, name: str, **more: Any) -> Account:
+    return Account(
         first_name=name,
         last_name="",
         username=email,
@@ -153,9 +162,6 @@ def _account(session: Any, email: str, name: str, **more: Any) -> int:
         active=True,
         **more,
     )
-    session.add(account)
-    session.flush()
-    return int(account.id)
 
 
 @pytest.fixture
@@ -168,7 +174,10 @@ def make_world(app: Flask) -> World:
     """The world on any app's database, e.g. one on a clone of its own."""
     with app.app_context():
         with platform_scope("test world"), transaction() as session:
-            operator_id = _account(session, "operator@wemaster.test", "Olga Operator", platform_role=OPERATOR)
+            operator = _account("operator@wemaster.test", "Olga Operator", platform_role=OPERATOR)
+            session.add(operator)
+            session.flush()
+            operator_id = operator.id
         anna, bert = make_company("anna"), make_company("bert")
         app.extensions["places"].forget()
     return World(app, anna, bert, operator_id)

@@ -78,6 +78,7 @@ def test_the_right_password_signs_in(world: World, typed: str) -> None:
     assert "manager@anna.test" in browser.get("/account/").text
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_a_hash_of_former_years_is_made_anew_by_signing_in(world: World, database: Database) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)
     account_id = world.anna.accounts["manager"]
@@ -146,9 +147,13 @@ def test_a_member_of_no_platform_role_is_refused_on_the_platform(world: World) -
     assert answer.status_code == 401
 
 
-def test_an_unknown_address_takes_as_long_as_a_known_one(world: World, database: Database) -> None:
+def test_an_unknown_address_takes_as_long_as_a_known_one(
+    world: World, database: Database, real_hashes: PasswordHasher
+) -> None:
     """60 tries, taken in turns so that the machine's other work slows both. A busy machine gets a second go;
     without the hash for nobody the two differ by a factor of ten every time."""
+    stored, account_id = real_hashes.hash(PASSWORD), world.anna.accounts["manager"]
+    run(database, "UPDATE ab_user SET password = %s WHERE id = %s", stored, account_id)
     differences = []
     while not differences or (differences[-1] > 0.25 and len(differences) < 3):
         known, unknown = median_seconds(world, database, "manager@anna.test", "nobody@anna.test")
