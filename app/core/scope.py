@@ -108,6 +108,17 @@ def roll_back() -> None:
             session.invalidate()
 
 
+def _end_reading() -> None:
+    """End what merely read by a commit: with a rollback psycopg throws away what the connection has prepared,
+    and each statement of the next request would be planned anew."""
+    session = open_session()
+    if session is not None and session.in_transaction() and not _wrote(session):
+        try:
+            session.commit()
+        except SQLAlchemyError:  # it failed before, or was cut: the rollback that follows is for that
+            log.debug("a transaction that merely read could not be committed", exc_info=True)
+
+
 def _drop_session() -> None:
     """Whatever happened to its connection: the scope ends, and what was answered is answered."""
     if _sessions is None or not _sessions.registry.has():
@@ -168,7 +179,9 @@ class RequestScope:
     def __init__(self, scope: Scope) -> None:
         self._token = _current.set((scope, next(_entries)))
 
-    def leave(self) -> None:
-        """Drop the session (what was not committed is rolled back) and the scope."""
+    def leave(self, *, failed: bool = False) -> None:
+        """Drop the session (what was written and not committed is rolled back) and the scope."""
+        if not failed:
+            _end_reading()
         _drop_session()
         _current.reset(self._token)

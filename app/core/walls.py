@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, TextClause, event, text
+from sqlalchemy import Table, TextClause, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import visitors
 
@@ -20,8 +20,9 @@ from app.core.errors import NotFound
 from app.core.scope import PlatformScope, ScopeError, TenantScope
 
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
-_AS_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
-_AS_PLATFORM = text("SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)")
+# As the driver takes them: they begin every transaction.
+_AS_TENANT = "SELECT set_config('app.tenant_id', %s, true)"
+_AS_PLATFORM = "SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)"
 
 
 def filter_statements(state: ORMExecuteState) -> None:
@@ -73,9 +74,9 @@ def tell_database(session: Session, _transaction: Any, connection: Any) -> None:
     """Wall (b): the setting that row-level security reads; written always, empty without a tenant."""
     scope = session.info["scope"]
     if isinstance(scope, PlatformScope):
-        connection.execute(_AS_PLATFORM)
+        connection.exec_driver_sql(_AS_PLATFORM)
     else:
-        connection.execute(_AS_TENANT, {"tenant": str(scope.tenant_id) if scope else ""})
+        connection.exec_driver_sql(_AS_TENANT, (str(scope.tenant_id) if scope else "",))
 
 
 def note_write(session: Session, _context: Any) -> None:

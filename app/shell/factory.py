@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from app.core import audit, business_clock, outside, quick_redis, scope, walls
+from app.core import audit, business_clock, outside, pool, quick_redis, scope, walls
 from app.core import log as logs
 from app.core.again import PatientFlask
 from app.core.db import db
@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     logs.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
     app = PatientFlask("app", root_path=str(ROOT / "app"))
+    app.jinja_environment = context.Templates
     app.config.update(_config(settings))
     app.session_interface = cookies.SignedSessions()
     app.extensions["settings"] = settings
@@ -115,7 +116,7 @@ def _config(settings: Settings) -> dict[str, object]:
             "max_overflow": max(
                 settings.DATABASE_POOL_SIZE, settings.WEB_THREADS + 8 - settings.DATABASE_POOL_SIZE
             ),
-            "pool_pre_ping": True,
+            "pool_events": pool.EVENTS,
             # The connection that was used last knows this moment's statements, and has their plans.
             "pool_use_lifo": True,
             "pool_recycle": 1800,

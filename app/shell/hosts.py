@@ -109,10 +109,10 @@ def init_app(app: Flask, settings: Settings) -> None:
         g.request_scope = RequestScope(TenantScope(place.tenant_id))
 
     @app.teardown_request
-    def leave(_error: BaseException | None) -> None:
+    def leave(error: BaseException | None) -> None:
         scope = g.pop("request_scope", None)
         if scope is not None:
-            scope.leave()
+            scope.leave(failed=error is not None)
 
 
 def _platform(settings: Settings, host: str) -> Site:

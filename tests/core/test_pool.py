@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, g
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 
+from app.core import pool
 from app.core.db import db
 from app.core.scope import ScopeError, platform_scope, tenant_scope
 from app.core.transaction import transaction
@@ -115,3 +116,68 @@ def test_requests_that_fail_in_the_middle_leave_nothing_behind(
             assert connection.scalar(text("SELECT count(*) FROM person")) == 0
     with platform_scope("what a test has to see"):
         assert set(db.session.scalars(select(Person.full_name))) == {"Manager anna", "Manager bert"}
+
+
+# -- Whether a connection still lives ------------------------------------------------------------------------
+
+
+def backend_of(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+
+def backend() -> int:
+    """Of the connection that the pool gives first."""
+    with db.engine.connect() as connection:
+        return backend_of(connection)
+
+
+def test_a_connection_that_was_ended_in_the_pool_is_never_given_to_anybody(small_pool: Flask) -> None:
+    with db.engine.connect() as one, db.engine.connect() as other:
+        both = {backend_of(one), backend_of(other)}
+    with db.engine.connect() as connection:
+        [ended] = both - {backend_of(connection)}
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        with db.engine.connect() as another:
+            assert backend_of(another) not in both
+
+
+def test_only_what_lay_long_is_asked(small_pool: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    answers = pool._answers
+    monkeypatch.setattr(pool, "_answers", lambda it: asked.append(answers(it)) or asked[-1])
+    same = {backend() for _ in range(5)}
+    assert len(same) == 1
+    assert asked == []
+    monkeypatch.setattr(pool, "LONG_SECONDS", 0.0)
+    assert {backend() for _ in range(2)} == same
+    assert asked == [True, True]
+
+
+def test_what_requests_have_prepared_outlives_them(small_pool: Flask, companies: list[Company]) -> None:
+    """psycopg forgets it with every rollback; requests that merely read end without one."""
+    client = small_pool.test_client()
+    for number in range(5):  # none of these is kept
+        answer = client.get(f"/search?other={number}", base_url=f"http://{companies[0].host}")
+        assert answer.status_code == 200
+    with db.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) > 0
+        for number in range(200):  # more than psycopg keeps by itself
+            for _ in range(3):
+                connection.execute(text(f"SELECT {number}"))
+        assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) > 200
+
+
+def test_what_was_written_without_an_edge_is_lost(small_pool: Flask, companies: list[Company]) -> None:
+    def careless() -> str:
+        db.session.add(Person(full_name="Nobody"))
+        db.session.flush()
+        return "done"
+
+    small_pool.view_functions["read_and_fail"], before = careless, small_pool.view_functions["read_and_fail"]
+    try:
+        answer = small_pool.test_client().get("/read-and-fail", base_url=f"http://{companies[0].host}")
+    finally:
+        small_pool.view_functions["read_and_fail"] = before
+    assert answer.text == "done"
+    with platform_scope("what a test has to see"):
+        assert "Nobody" not in set(db.session.scalars(select(Person.full_name)))

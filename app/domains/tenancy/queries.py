@@ -37,16 +37,17 @@ _PLACE = text("""
            coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', ''),
            coalesce(t.brand -> 'contacts', '{}'::jsonb)
     FROM tenant t
-    WHERE t.slug = :slug
-       OR EXISTS (SELECT 1 FROM tenant_domain d
-                  WHERE d.tenant_id = t.id AND d.host = :host AND d.activated_at IS NOT NULL)
+    WHERE t.id IN (SELECT id FROM tenant WHERE slug = :slug
+                   UNION ALL
+                   SELECT tenant_id FROM tenant_domain WHERE host = :host AND activated_at IS NOT NULL)
 """)
 
 
 def place_of_host(engine: Engine, host: str, slug: str | None) -> Place | None:
     """The tenant behind a host name, on a connection of its own: a look-up by the request's session
     would begin its transaction before the tenant is known."""
-    with engine.connect() as connection:
+    # Committed, though it merely reads: psycopg forgets what is prepared when it rolls back.
+    with engine.begin() as connection:
         connection.execute(text("SELECT set_config('role', 'wm_platform', true)"))
         row = connection.execute(_PLACE, {"host": host, "slug": slug}).one_or_none()
     return Place(*row) if row else None
@@ -65,9 +66,21 @@ def tenant(tenant_id: int) -> Tenant:
 _CURRENCY = select(Tenant.__table__.c.currency).where(Tenant.__table__.c.id == bindparam("tenant"))
 
 
+_FEE = (
+    select(Plan.__table__.c.platform_fee_bp)
+    .join(Tenant.__table__, Tenant.__table__.c.plan_id == Plan.__table__.c.id)
+    .where(Tenant.__table__.c.id == bindparam("tenant"))
+)
+
+
 def currency_of(tenant_id: int) -> str:
     """What a company sells in."""
     return str(db.session.connection().execute(_CURRENCY, {"tenant": tenant_id}).scalar_one())
+
+
+def platform_fee_of(tenant_id: int) -> int:
+    """What the platform keeps of a company's sales, in hundredths of a percent."""
+    return int(db.session.connection().execute(_FEE, {"tenant": tenant_id}).scalar_one())
 
 
 def tenant_for_update(tenant_id: int) -> Tenant:

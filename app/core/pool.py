@@ -1,0 +1,72 @@
+"""What the pool does with its connections. One that lay in it is asked whether it still lives only where
+there is reason to doubt it: where its socket has something to read, since the server says nothing by itself
+but goodbye, and where it lay for long, since a network may lose a connection in silence. A restart of
+PostgreSQL heals by itself.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from psycopg import Connection, Error
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+LONG_SECONDS = 5.0
+# Statements whose plans PostgreSQL keeps, for each connection: more than all that is asked for often. Of
+# psycopg's own hundred they would push each other out.
+MOST_PREPARED = 300
+_LAY_SINCE = "lay_since"
+
+
+def prepare(connection: Connection[Any], _entry: ConnectionPoolEntry) -> None:
+    """When a connection is made."""
+    connection.prepared_max = MOST_PREPARED
+
+
+def note(_connection: Any, entry: ConnectionPoolEntry) -> None:
+    """When a connection comes back. What the pool knows of it ends with it."""
+    entry.info[_LAY_SINCE] = time.monotonic()
+
+
+def look(connection: Connection[Any], entry: ConnectionPoolEntry, _proxy: Any) -> None:
+    """When a connection is taken. Raises InvalidatePoolError where it is dead: the pool then makes a new one,
+    and trusts none of those that are as old."""
+    lay_since = entry.info.get(_LAY_SINCE)
+    if lay_since is None:  # it was made just now
+        return
+    if time.monotonic() - lay_since < LONG_SECONDS and not _is_readable(connection):
+        return
+    if not _answers(connection):
+        raise InvalidatePoolError
+
+
+def _is_readable(connection: Connection[Any]) -> bool:
+    if connection.closed:
+        return True
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    return bool(socket.poll(0))
+
+
+def _answers(connection: Connection[Any]) -> bool:
+    """It stays outside of any transaction, so that none has to be rolled back: with that psycopg would throw
+    away what is prepared."""
+    try:
+        connection.autocommit = True
+        connection.execute("SELECT 1")
+        connection.autocommit = False
+    except Error:
+        return False
+    return True
+
+
+# For the engine's option `pool_events`.
+EVENTS: Sequence[tuple[Callable[..., None], str]] = (
+    (prepare, "connect"),
+    (note, "checkin"),
+    (look, "checkout"),
+)
