@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
+from collections.abc import MutableMapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from babel import Locale
 from flask import Flask, g, has_request_context, request, session
-from flask_babel import format_date, format_datetime, format_decimal, format_time, get_locale
+from flask.templating import Environment
+from flask_babel import format_date, format_datetime, format_time, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from app.core.viewer import Viewer
-from app.core.web import tables
+from app.core.web import numbers, tables
 from app.core.web.choices import LOCALES
 from app.core.web.headers import nonce
 from app.core.web.viewing import request_id, viewer
@@ -26,9 +29,17 @@ THEMES = ("auto", "light", "dark")
 LONGEST_HEADER = 200  # of languages: longer ones are not written by browsers
 
 
+class Templates(Environment):
+    """Jinja's environment. No template has globals of its own, so that all may share one plain dictionary:
+    Jinja would lay a second one over it for each, and look every global up in both, at each import too."""
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        return super().make_globals(d) if d else self.globals
+
+
 def init_app(app: Flask) -> None:
     babel = app.extensions["babel"]
-    babel.locale_selector, babel.timezone_selector = choose_locale, choose_timezone
+    babel.locale_selector, babel.timezone_selector = chosen_locale, choose_timezone
     words.init_app(app)
     kept_parts.init_app(app)
     assets = app.extensions["assets"] = Assets(Path(app.root_path) / "static" / "dist")
@@ -51,7 +62,7 @@ def init_app(app: Flask) -> None:
         isotime=lambda value: value.isoformat(timespec="seconds"),  # HTML takes milliseconds at most
         clocktime=lambda value: format_time(value, "short"),
         localdate=lambda value: format_date(_local(value), "medium"),
-        number=lambda value: format_decimal(value),
+        number=numbers.written,
     )
     app.context_processor(page_context)
 
@@ -75,6 +86,16 @@ def page_context() -> dict[str, Any]:
         "theme": choose_theme(),
         "request_id": request_id(),
     }
+
+
+def chosen_locale() -> Locale:
+    return _locale(choose_locale())
+
+
+@cache
+def _locale(code: str) -> Locale:
+    """The same object each time, so that what is kept by language is found without comparing."""
+    return Locale.parse(code)
 
 
 def choose_locale() -> str:

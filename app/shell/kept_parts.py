@@ -37,7 +37,7 @@ class KeptParts:
 
     def __call__(self, name: str, *values: Hashable) -> Markup:
         """The markup of a part. What is equal must look alike: no `1` where there is a `True`."""
-        key = (name, str(get_locale()), values)
+        key = (name, get_locale(), values)
         found = self._drawn.get(key)
         if found is None:
             found = Markup(self._macros(name)(*values))  # noqa: S704 - a template made it

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from flask_babel import force_locale, gettext, lazy_gettext
+from flask_babel import force_locale, get_locale, gettext, lazy_gettext
 from markupsafe import Markup
 
 from app.core.web.choices import LOCALES
@@ -69,3 +69,22 @@ def test_what_is_kept_has_an_end(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
         assert printed(app, "{{ _(text) }}", text=f"never seen {number}") == f"never seen {number}"
     found = app.extensions["babel"].instance.domain_instance.get_translations()
     assert not any(text.startswith("never seen") for text in found.__dict__.get("written", {}))
+
+
+def test_templates_share_the_globals_and_see_new_ones(app: Flask) -> None:
+    template = app.jinja_env.get_template("macros/page.html")
+    assert template.globals is app.jinja_env.globals
+    app.jinja_env.globals["a_global_of_a_test"] = "seen"
+    try:
+        assert printed(app, "{{ a_global_of_a_test }}") == "seen"
+        assert "a_global_of_a_test" in template.globals
+    finally:
+        del app.jinja_env.globals["a_global_of_a_test"]
+    assert printed(app, "{{ a_global_of_a_test }}") == ""
+
+
+def test_a_language_is_always_the_same_object(app: Flask) -> None:
+    with app.test_request_context("/"):
+        first = get_locale()
+    with app.test_request_context("/"):
+        assert get_locale() is first

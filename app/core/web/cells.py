@@ -9,14 +9,15 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from flask_babel import format_date, format_decimal, get_locale
+from flask_babel import format_date, get_locale
 from flask_babel import gettext as _
 
 from app.core.moments import moments
 from app.core.money import Money
-from app.core.rights import READ
 from app.core.viewer import Viewer
+from app.core.web import entry_words
 from app.core.web.entry import AdminEntry, Registry
+from app.core.web.numbers import written
 from app.core.web.pages import Cell
 
 NOTHING = Cell("secondary", "–")
@@ -57,14 +58,10 @@ class Cells:
         }
 
     @cached_property
-    def links(self) -> dict[type[Any], str]:
+    def links(self) -> Mapping[type[Any], str]:
         """Where the viewer may look at rows of a model."""
         registry, viewer, surface = self._place
-        return {
-            model: target.url
-            for model, target in registry.by_model.items()
-            if surface in target.surfaces and viewer.may(target.right(READ))
-        }
+        return registry.links_for(viewer.rights, surface)
 
     def of(self, row: Any, column: str) -> Cell:
         """The cell of a column of a row."""
@@ -95,7 +92,7 @@ class Cells:
         return make
 
     def _chosen(self, column: str, value: Callable[[Any], Any]) -> Make:
-        words = {key: str(label) for key, label in self.entry.choices_of(column) or ()}
+        words = dict(entry_words.choices(self.entry, column))
         tones = self.entry.tones.get(column)
         known: dict[Any, Cell] = {None: NOTHING, "": NOTHING}
 
@@ -129,11 +126,12 @@ class Cells:
         return Cell("datetime", self._in_words(value), title=value.isoformat(" ", "seconds"))
 
     def _other(self, value: Any, column: str) -> Cell:
+        url = self.links.get(type(value))
+        if url is not None:
+            return Cell("link", str(value), url=f"{url}/{value.id}")
         for kind, make in self._by_type.items():
             if isinstance(value, kind):
                 return make(value, column)
-        if type(value) in self.links:
-            return Cell("link", str(value), url=f"{self.links[type(value)]}/{value.id}")
         if isinstance(value, Mapping):
             return Cell("code", json.dumps(value, ensure_ascii=False, sort_keys=True)[:2000])
         if isinstance(value, Iterable):
@@ -146,7 +144,7 @@ def _date(value: dt.date, _column: str) -> Cell:
 
 
 def _number(value: float, column: str) -> Cell:
-    return Cell("number", str(value) if column.endswith("id") else format_decimal(value))
+    return Cell("number", str(value) if column.endswith("id") else written(value))
 
 
 def _text(text: str, column: str) -> Cell:

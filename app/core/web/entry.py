@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 from flask import current_app
@@ -177,8 +177,11 @@ class AdminEntry:
         return Resource(self.resource, self.plural, self.verbs, self.surfaces)
 
     def label_of(self, column: str) -> Text:
+        """As a text that is not looked up yet; `entry_words.label` has it in words."""
         leaf = column.rsplit(".", 1)[-1]
-        return self.labels.get(column) or LABELS.get(leaf) or leaf.replace("_", " ").capitalize()
+        # Whether a lazy text is empty would be looked up, too.
+        found = self.labels.get(column, LABELS.get(leaf))
+        return leaf.replace("_", " ").capitalize() if found is None else found
 
     def choices_of(self, column: str) -> Choices | None:
         found = self.choices.get(column)
@@ -261,6 +264,15 @@ class Registry:
             self.by_model.setdefault(entry.model, entry)
         if len(self.by_slug) != len(self.entries):
             raise ValueError("two admin entries share an address")
+
+    @lru_cache(maxsize=500)  # noqa: B019 - there is one registry, as long as the application
+    def links_for(self, rights: frozenset[str], surface: str) -> Mapping[type[Any], str]:
+        """Where whoever has these rights may look at rows of a model here."""
+        return {
+            model: entry.url
+            for model, entry in self.by_model.items()
+            if surface in entry.surfaces and entry.right(READ) in rights
+        }
 
     def readable_by(self, viewer: Entitled, surface: str) -> list[AdminEntry]:
         """The entries that this viewer may look at here."""

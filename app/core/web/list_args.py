@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from sqlalchemy.orm import RelationshipDirection
 
 from app.core.errors import Invalid
 from app.core.ids import MAX_ID, row_id
+from app.core.web import entry_words
 from app.core.web.admin_data import AdminData
 from app.core.web.entry import AdminEntry
 from app.core.web.list_filters import Before, Contains, From, Is, RequestFilters
@@ -75,13 +77,17 @@ class ListArgs:
 
     def address(self, place: str, **changes: Any) -> str:
         """The same of another page of the list, e.g. its export."""
-        parts: dict[str, Any] = {**self.as_args(), "page": self.page, "view": self.view, **changes}
+        parts: dict[str, Any] = {**self._kept, "page": self.page, "view": self.view, **changes}
         parts["page"] = None if parts["page"] == 1 else parts["page"]
         query = urlencode({name: value for name, value in parts.items() if value not in (None, "")})
         return f"{self.entry.url}/{place}?{query}" if query else f"{self.entry.url}/{place}"
 
     def as_args(self) -> dict[str, str]:
         """What makes this list another than the plain one, wherever one is in it: fit to be kept."""
+        return dict(self._kept)
+
+    @cached_property
+    def _kept(self) -> dict[str, str]:
         found = {"q": self.query, **dict(sorted(self.values.items()))}
         if self.order != self.entry.order:
             found["sort"] = ("-" if self.order[1] == "desc" else "") + self.order[0]
@@ -144,16 +150,16 @@ class ListArgs:
         for name in self.entry.filters:
             kind, relation = kind_of(self.entry, name), relation_of(self.entry, name)
             start = self.values.get(f"{name}.from" if kind == "date" else name, "")
-            choices = list(self.entry.choices_of(name) or ())
+            choices = entry_words.choices(self.entry, name)
             options = None
             if kind == "bool":
-                choices = [("y", _("Yes")), ("n", _("No"))]
+                choices = (("y", _("Yes")), ("n", _("No")))
             elif kind == "related":
-                choices = [(start, names[name])] if name in names else []
+                choices = ((start, names[name]),) if name in names else ()
                 url = urls.get(relation.mapper.class_) if relation is not None else None
                 kind, options = ("related", f"{url}/options") if url else ("text", None)
             end = self.values.get(f"{name}.to", "")
-            label = self.entry.label_of(name if relation is None else relation.key)
+            label = entry_words.label(self.entry, name if relation is None else relation.key)
             found.append(Filter(name, label, kind, choices, start, end, options))
         return found
 
@@ -176,11 +182,13 @@ class ListArgs:
         return found
 
 
+@cache
 def arguments_of(entry: AdminEntry, name: str) -> tuple[str, ...]:
     """What a filter is called in the query string: dates have two ends."""
     return (f"{name}.from", f"{name}.to") if kind_of(entry, name) == "date" else (name,)
 
 
+@cache
 def relation_of(entry: AdminEntry, name: str) -> Any:
     """The relation whose key this column is, or None."""
     for relation in inspect(entry.model).relationships:
@@ -190,6 +198,7 @@ def relation_of(entry: AdminEntry, name: str) -> Any:
     return None
 
 
+@cache
 def kind_of(entry: AdminEntry, name: str) -> str:
     """Which control a filter is: choice, bool, date, related (an id) or text."""
     column = inspect(entry.model).columns[name]

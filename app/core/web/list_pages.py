@@ -13,6 +13,7 @@ from app.core.db import db
 from app.core.list_views import ListView
 from app.core.rights import WRITE
 from app.core.viewer import Viewer
+from app.core.web import entry_words
 from app.core.web.cells import Cells
 from app.core.web.entry import Action, AdminEntry, Registry
 from app.core.web.list_args import SIZES, ListArgs, relation_of
@@ -95,15 +96,15 @@ class Listing:
                     names[name] = str(row)
         return names
 
-    def _columns(self, args: ListArgs, rows: Sequence[Row]) -> list[Column]:
+    def _columns(self, args: ListArgs, rows: Sequence[Row]) -> tuple[Column, ...]:
         found = []
         for place, name in enumerate(args.shown):
             direction = args.order[1] if name == args.order[0] else None
             sort = f"-{name}" if direction == "asc" else name
             url = args.link(sort=sort, page=None) if name in (self.entry.sortable or ()) else None
             kind = kind_of_cells(row.cells[place] for row in rows)
-            found.append(Column(name, str(self.entry.label_of(name)), url, direction, kind))
-        return found
+            found.append(Column(name, entry_words.label(self.entry, name), url, direction, kind))
+        return tuple(found)
 
     def _rows(self, rows: Sequence[Any], columns: Sequence[str], *, selectable: bool) -> list[Row]:
         makers, url = [self.cells.maker(name) for name in columns], self.entry.url
@@ -165,14 +166,14 @@ class Listing:
         kept, dropped = restored(self.entry, data, state.active.args)
         return bool(dropped) or kept.as_args() != state.args.as_args()
 
-    def _choices(self, args: ListArgs) -> list[Choice]:
+    def _choices(self, args: ListArgs) -> tuple[Choice, ...]:
         """All columns there are: those that are shown in their order, then the others."""
         shown = args.shown
         others = [name for name in choosable(self.entry) if name not in shown]
-        return [
-            Choice(name, str(self.entry.label_of(name)), name in shown, name == self.entry.columns[0])
+        return tuple(
+            Choice(name, entry_words.label(self.entry, name), name in shown, name == self.entry.columns[0])
             for name in (*shown, *others)
-        ]
+        )
 
 
 def _kept(args: ListArgs) -> list[tuple[str, str]]:
@@ -217,8 +218,8 @@ def _page_links(args: ListArgs, count: int) -> list[tuple[int, str, bool]]:
     return [(n, args.link(page=n), n == args.page) for n in sorted({1, last, *near})]
 
 
-def _sizes(args: ListArgs) -> list[tuple[int, str, bool]]:
-    return [(n, args.link(size=n if n != SIZES[0] else None, page=None), n == args.size) for n in SIZES]
+def _sizes(args: ListArgs) -> tuple[tuple[int, str, bool], ...]:
+    return tuple((n, args.link(size=n if n != SIZES[0] else None, page=None), n == args.size) for n in SIZES)
 
 
 def _hidden(args: ListArgs) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect
@@ -101,6 +102,7 @@ def _is_known(entry: AdminEntry, data: AdminData, one: Mapping[str, Any]) -> boo
     return True
 
 
+@cache
 def choosable(entry: AdminEntry) -> tuple[str, ...]:
     """What a list of this entry can show: its columns, and of a record's details those that are read along
     with it. What a page works out for one record would be worked out for every row."""

@@ -122,7 +122,7 @@ class ListPage:
     lead: Text
     singular: Text
     icon: str
-    columns: Sequence[Column]
+    columns: tuple[Column, ...]
     rows: Sequence[Row]
     count: int
     page: int
@@ -147,8 +147,13 @@ class ListPage:
     bulk_actions: Sequence[ActionLink] = ()
     matching: str = ""
     views: ViewBar = field(default_factory=ViewBar)
-    choices: Sequence[Choice] = ()
+    choices: tuple[Choice, ...] = ()
     zone: str = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether its addresses carry what somebody typed or chose."""
+        return bool(self.query or self.active_filters)
 
     @property
     def pages(self) -> int:

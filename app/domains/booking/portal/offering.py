@@ -6,12 +6,14 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+from babel import Locale
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from app.core import throttle
 from app.core.again import insist
@@ -247,7 +249,7 @@ def _view(seen: OfferingSeen, variant: VariantSeen, trouble: Trouble | None) -> 
         tutor_image_url=small_path_of(profile.image_key) if profile else None,
         variants=choices,
         chosen=next(choice for choice in choices if choice.is_chosen),
-        policy=policy_sentences(seen.policy),
+        policy=_terms(tuple(seen.policy.items()), get_locale()),
         hold_url=_hold_url(seen.slug),
         picker=_picker(seen, variant) if by_slot else None,
         dates=date_rows(queries.available_sessions(seen.id), times.viewer_zone()) if is_group else (),
@@ -290,6 +292,12 @@ def _choice(seen: OfferingSeen, variant: VariantSeen, is_chosen: bool) -> Varian
         url=f"/o/{seen.slug}?variant={variant.id}#times",
         is_chosen=is_chosen,
     )
+
+
+@lru_cache(maxsize=1024)
+def _terms(policy: tuple[tuple[str, Any], ...], _language: Locale | None) -> tuple[str, ...]:
+    """Kept: a company has one policy or two."""
+    return tuple(policy_sentences(dict(policy)))
 
 
 def _says(name: str, minutes: int) -> bool:

@@ -70,6 +70,11 @@ class Picker:
     clock_change: str = ""
     facts: Sequence[str] = ()
 
+    @property
+    def has_free(self) -> bool:
+        """Whether any of its days leads somewhere."""
+        return any(day.url for day in self.days)
+
 
 @dataclass(frozen=True)
 class Zone:
@@ -236,6 +241,13 @@ def _later(window: Window, link: Callable[..., str]) -> str | None:
 
 def _clock_change(window: Window) -> str:
     """Said where summer time begins or ends within the strip: times look an hour off from then on."""
+    every_day = Window(window.zone, window.first, window.today, None)
+    return _change_within(every_day, get_locale() or Locale("en"))
+
+
+@lru_cache(maxsize=1024)
+def _change_within(window: Window, _locale: Locale) -> str:
+    """Kept: it is the same for whatever is offered in a zone."""
     here = ZoneInfo(window.zone)
     for day, after in pairwise([*window.days, window.first + DAYS * _DAY]):
         starts, ends = (policies.instant_of(each, 0, window.zone) for each in (day, after))
@@ -255,7 +267,7 @@ def _clock_change(window: Window) -> str:
 def _groups(slots: Sequence[Slot], window: Window, day: dt.date) -> list[tuple[str, list[Time]]]:
     """Morning, afternoon and evening of a day, those of them in which there is something."""
     zone, here = window.zone, ZoneInfo(window.zone)
-    day_words = times.day_words(day, today=window.today)
+    day_words, pattern = times.day_words(day, today=window.today), _("%(day)s, %(time)s")
     local_times = [slot.starts_at.astimezone(here) for slot in slots]
     words = [times.wall_words(60 * local.hour + local.minute) for local in local_times]
     labels = Counter(words)
@@ -265,7 +277,7 @@ def _groups(slots: Sequence[Slot], window: Window, day: dt.date) -> list[tuple[s
         if labels[label] > 1:  # the hour that comes twice when summer time ends
             label = f"{label} {times.offset_words(slot.starts_at, zone)}"
         part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
-        full_label = _("%(day)s, %(time)s", day=day_words, time=time)
+        full_label = pattern % {"day": day_words, "time": time}
         found[part].append(Time(slot.starts_at.isoformat(), label, full_label))
     headings = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
     return [(headings[part], found[part]) for part in headings if part in found]
