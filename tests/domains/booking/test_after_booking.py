@@ -9,6 +9,7 @@ import pytest
 
 from app.core import schedule as recurring
 from app.core.db import db
+from app.core.errors import NotFound
 from app.core.schedule import Recurring, Schedule
 from app.core.scope import platform_scope, tenant_scope
 from app.domains.booking import events, jobs, policies, queries, service
@@ -41,7 +42,17 @@ from app.domains.payments import service as payment_service
 from app.domains.payments.errors import DisputedPayment
 from app.domains.payments.models import Refund
 from app.providers.payments import ProviderDispute
-from tests.domains.booking.support import DAY, HOUR, MINUTE, MONDAY, School, add_hours, at, make_school
+from tests.domains.booking.support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MONDAY,
+    NOW,
+    School,
+    add_hours,
+    at,
+    make_school,
+)
 from tests.support.databases import Database
 
 
@@ -61,6 +72,12 @@ def earning(school: School, seat_id: int) -> Earning:
 def refunds(school: School) -> list[int]:
     with tenant_scope(school.tenant_id):
         return [row.amount_minor for row in db.session.query(Refund).order_by(Refund.id)]
+
+
+def asked_back(school: School) -> list[tuple[str, str]]:
+    """Who had money sent back, and why."""
+    with tenant_scope(school.tenant_id):
+        return [(row.requested_by, row.reason) for row in db.session.query(Refund).order_by(Refund.id)]
 
 
 def occupied(school: School) -> int:
@@ -93,9 +110,15 @@ def test_the_preview_is_what_goes_back(school: School, before: dt.timedelta, amo
     assert seat.lesson.sequence == told + 2, "calendars hear of the seat and of the end"
     assert (refunds(school), occupied(school)) == ([amount], 0)
     (event,) = school.heard.of(events.SeatCancelled)
+    assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat_id)
     assert (event.refund_minor, event.by_company) == (amount, False)
+    assert seat.cancelled_at == MONDAY - before
+    assert [school.history(*of)[-1] for of in (("seat", seat_id), ("lesson", seat.lesson_id))] == [
+        ("cancelled", "ill")
+    ] * 2
     assert school.balance("customer_funds") == 0
     found = earning(school, seat_id)
+    assert (asked_back(school), found.reason) == ([("Sam", "ill")], "ill")
     if amount == 4000:
         assert (found.status, found.clears_at) == ("reversed", None)
     else:  # the rest is earned as if the lesson had taken place
@@ -142,11 +165,15 @@ def test_a_place_is_cancelled_and_the_class_goes_on(school: School) -> None:
     lesson_id = school.session(capacity=2)
     first = school.book_place(lesson_id)
     school.book_place(lesson_id, school.other_id, "v:b")
-    school.cancel(first)
+    by = "S" * 201  # longer than is kept
+    school.do(lambda: service.cancel_seat(queries.seat(first), by=by, reason=None) and None)
+    assert (school.seat(first).cancelled_by, school.seat(first).cancel_reason) == (by[:200], None)
+    assert asked_back(school) == [(by[:200], "Cancelled by the customer")]
     with tenant_scope(school.tenant_id):
         lesson = queries.lesson(lesson_id)
     assert (lesson.status, lesson.taken) == (SCHEDULED, 1)
     assert occupied(school) == 2  # the tutor and the other
+    assert school.heard.of(events.LessonCancelled) == []
     assert school.hold_seat(lesson_id, "v:c")
 
 
@@ -159,10 +186,18 @@ def test_the_company_gives_everything_back(school: School) -> None:
             lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason="ill").minor
         )
     assert total == 8000
-    assert refunds(school) == [4000, 4000]
+    assert (refunds(school), asked_back(school)) == ([4000, 4000], [("Tina", "ill")] * 2)
     assert [school.seat(seat_id).status for seat_id in (*seats, held)] == [CANCELLED, CANCELLED, "released"]
-    assert all(event.by_company for event in school.heard.of(events.SeatCancelled))
-    assert [event.lesson_id for event in school.heard.of(events.LessonCancelled)] == [lesson_id]
+    for seat in map(school.seat, seats):
+        assert (seat.cancelled_by, seat.cancel_reason, seat.refund_minor) == ("Tina", "ill", 4000)
+        assert school.history("seat", seat.id)[-1] == ("cancelled", "ill")
+    assert school.history("seat", held)[-1] == ("released", None)
+    lesson = school.lesson_of(held)
+    assert (lesson.status, lesson.taken, lesson.cancel_reason, lesson.sequence) == (CANCELLED, 0, "ill", 5)
+    assert [event.by_company for event in school.heard.of(events.SeatCancelled)] == [True, True]
+    assert [(event.tenant_id, event.lesson_id) for event in school.heard.of(events.LessonCancelled)] == [
+        (school.tenant_id, lesson_id)
+    ]
     assert (occupied(school), school.balance("customer_funds")) == (0, 0)
     with pytest.raises(CannotCancel):
         school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason=None))
@@ -203,6 +238,7 @@ def test_after_a_dispute_earnings_go_on(school: School) -> None:
     dispute(school, seat_id, "needs_response")
     dispute(school, seat_id, "won")
     assert not earning(school, seat_id).is_held
+    assert (school.seat(seat_id).status, refunds(school)) == (BOOKED, [])
 
 
 def test_one_of_two_disputes_won_frees_nothing_yet(school: School) -> None:
@@ -219,11 +255,13 @@ def test_a_lesson_called_off_in_a_dispute_is_refunded_once_the_dispute_is_won(sc
     seat_id = school.book()
     dispute(school, seat_id, "needs_response")
     lesson_id = school.seat(seat_id).lesson_id
-    school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason="ill") and None)
+    school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason=None) and None)
+    assert (school.seat(seat_id).refund_minor, earning(school, seat_id).earned_at) == (0, None)
     dispute(school, seat_id, "won")
     dispute(school, seat_id, "won")
-    assert refunds(school) == [4000]
+    assert (refunds(school), asked_back(school)) == ([4000], [("Tina", "The lesson was cancelled")])
     assert (school.seat(seat_id).refund_minor, earning(school, seat_id).status) == (4000, "reversed")
+    assert school.history("seat", seat_id)[-2:] == [("cancelled", None), ("refunded after a dispute", None)]
     assert [school.balance(code) for code in ("customer_funds", "tutor_pending")] == [0, 0]
 
 
@@ -249,7 +287,13 @@ def test_a_moved_lesson_is_the_same_lesson_at_another_time(school: School) -> No
     with tenant_scope(school.tenant_id):
         (move,) = queries.moves_of(seat_id)
     assert (move.from_starts_at, move.to_starts_at, move.moved_by) == (MONDAY, MONDAY + 30 * MINUTE, "Sam")
-    assert [event.move_id for event in school.heard.of(events.SeatMoved)] == [move.id]
+    assert (move.from_lesson_id, move.to_lesson_id, move.moved_at) == (seat.lesson_id, seat.lesson_id, NOW)
+    assert [(event.seat_id, event.move_id) for event in school.heard.of(events.SeatMoved)] == [
+        (seat_id, move.id)
+    ]
+    assert [school.history(*of)[-1] for of in (("seat", seat_id), ("lesson", seat.lesson_id))] == [
+        ("moved", None)
+    ] * 2
     assert school.hold(MONDAY - 30 * MINUTE, actor="v:b")
     with pytest.raises(SlotTaken):
         school.hold(MONDAY + HOUR, actor="v:c")
@@ -260,7 +304,8 @@ def test_nothing_moves_onto_somebody_else(school: School) -> None:
     school.hold(MONDAY + 2 * HOUR, actor="v:b")
     with pytest.raises(SlotTaken) as refused:
         school.move(seat_id, MONDAY + 90 * MINUTE)
-    assert refused.value.data["alternatives"]
+    # Their own time is not free for them, they have it.
+    assert refused.value.data["alternatives"][0] == (MONDAY + 3 * HOUR).isoformat()
     seat = school.seat(seat_id)
     assert (seat.lesson.starts_at, seat.moves, occupied(school)) == (MONDAY, 0, 3)
 
@@ -297,6 +342,26 @@ def test_moved_to_what_is_offered_only(school: School, starts_at: dt.datetime, w
     with pytest.raises(NotOffered) as refused:
         school.move(seat_id, starts_at)
     assert refused.value.data == {"why": why}
+
+
+def test_a_move_goes_somewhere_else(school: School) -> None:
+    lesson_id = school.session(MONDAY + DAY)
+    alone, place = school.book(), school.book_place(lesson_id, school.other_id, "v:b")
+    for refused_move in (
+        lambda: service.move_seat(queries.seat(alone), starts_at=MONDAY, by="Sam"),
+        lambda: service.move_seat(queries.seat(place), lesson_id=lesson_id, by="Olaf"),
+    ):
+        with pytest.raises(CannotMove) as refused:
+            school.do(refused_move)
+        assert refused.value.data == {"why": "same_time"}
+    with pytest.raises(NotOffered) as by_time:
+        school.move(place, MONDAY + 2 * DAY)
+    assert by_time.value.data == {"why": "by_date"}
+    with pytest.raises(NotFound):
+        school.do(lambda: service.move_seat(queries.seat(place), lesson_id=10**9, by="Olaf"))
+    for nowhere in ({}, {"starts_at": MONDAY + DAY, "lesson_id": lesson_id}):
+        with pytest.raises(ValueError, match="to a time or to a date"):
+            school.do(lambda to=nowhere: service.move_seat(queries.seat(alone), by="Sam", **to))
 
 
 def test_the_length_that_was_bought_is_moved(school: School) -> None:
@@ -355,16 +420,28 @@ def test_moved_over_a_change_of_clocks_wall_time_stays(school: School) -> None:
 def test_a_place_goes_to_another_date(school: School) -> None:
     first, second = school.session(), school.session(MONDAY + DAY, capacity=1)
     seat_id = school.book_place(first)
-    before = school.lesson_of(seat_id).sequence
-    school.do(lambda: service.move_seat(queries.seat(seat_id), lesson_id=second, by="Sam") and None)
+    school.hold_seat(second, "v:c")
+    before, by = school.lesson_of(seat_id).sequence, "S" * 201  # longer than is kept
+    with pytest.raises(NoSeatLeft):
+        school.do(lambda: service.move_seat(queries.seat(seat_id), lesson_id=second, by=by))
+    with at(NOW + 10 * MINUTE):  # the hold has run out
+        school.do(lambda: service.move_seat(queries.seat(seat_id), lesson_id=second, by=by) and None)
     seat = school.seat(seat_id)
     assert (seat.lesson_id, seat.moves) == (second, 1)
-    assert seat.lesson.sequence > before
+    assert seat.lesson.sequence == before + 1, "for the calendar of whoever comes it is one lesson"
+    assert occupied(school) == 3  # the tutor twice, and the student
     with tenant_scope(school.tenant_id):
         assert [queries.lesson(key).taken for key in (first, second)] == [0, 1]
+        (move,) = queries.moves_of(seat_id)
+    assert (move.from_lesson_id, move.to_lesson_id, move.moved_by) == (first, second, by[:200])
+    assert (move.from_starts_at, move.to_starts_at) == (MONDAY, MONDAY + DAY)
+    (event,) = school.heard.of(events.SeatMoved)
+    assert (event.tenant_id, event.seat_id, event.move_id) == (school.tenant_id, seat_id, move.id)
     other = school.book_place(first, school.other_id, "v:b")
     with pytest.raises(NoSeatLeft):
         school.do(lambda: service.move_seat(queries.seat(other), lesson_id=second, by="Olaf"))
+    school.cancel(seat_id)
+    assert occupied(school) == 3  # the tutor twice, and the other
 
 
 def test_a_place_goes_to_no_other_class(school: School) -> None:
@@ -378,7 +455,20 @@ def test_a_place_goes_to_no_other_class(school: School) -> None:
         school.group_variant_id = variant.id
     longer = school.session(MONDAY + DAY)
     alone = school.lesson_of(school.book(MONDAY + 2 * DAY, school.other_id, "v:b")).id
-    for lesson_id, why in ((longer, "other_class"), (alone, "by_slot")):
+    assert_no_way(school, seat_id, {longer: "other_class", alone: "by_slot"})
+
+
+def test_a_place_goes_to_no_date_that_is_over_or_off(school: School) -> None:
+    off, begun = school.session(MONDAY), school.session(MONDAY + 2 * HOUR)
+    seat_id = school.book_place(school.session(MONDAY + 2 * DAY))
+    school.do(lambda: service.cancel_lesson(queries.lesson(off), by="Tina", reason="ill") and None)
+    with at(MONDAY + 2 * HOUR):
+        assert_no_way(school, seat_id, {off: "cancelled", begun: "past"})
+
+
+def assert_no_way(school: School, seat_id: int, refusals: dict[int, str]) -> None:
+    """By the lessons that are refused."""
+    for lesson_id, why in refusals.items():
         with pytest.raises(NotOffered) as refused:
             school.do(lambda key=lesson_id: service.move_seat(queries.seat(seat_id), lesson_id=key, by="Sam"))
         assert refused.value.data == {"why": why}
@@ -398,8 +488,11 @@ def test_came_or_not_it_is_earned(school: School, attended: bool) -> None:
         mark(school, seat_id, attended)
     seat = school.seat(seat_id)
     assert (seat.status, seat.lesson.status) == (ATTENDED if attended else MISSED, DONE)
-    assert earning(school, seat_id).earned_at == MONDAY + HOUR
-    assert [event.attended for event in school.heard.of(events.SeatMarked)] == [attended]
+    assert (earning(school, seat_id).earned_at, seat.marked_at) == (MONDAY + HOUR, MONDAY + HOUR)
+    (event,) = school.heard.of(events.SeatMarked)
+    assert (event.tenant_id, event.seat_id, event.attended) == (school.tenant_id, seat_id, attended)
+    assert school.history("seat", seat_id)[-1] == (seat.status, None)
+    assert school.history("lesson", seat.lesson_id)[-1] == ("took place", None)
 
 
 def test_nobody_is_marked_before_it_begins(school: School) -> None:
@@ -408,7 +501,13 @@ def test_nobody_is_marked_before_it_begins(school: School) -> None:
         mark(school, seat_id, True)
     with at(MONDAY):
         mark(school, seat_id, True)
-    assert school.lesson_of(seat_id).status == SCHEDULED  # it is still going on
+    lesson = school.lesson_of(seat_id)
+    assert lesson.status == SCHEDULED  # it is still going on
+    with pytest.raises(CannotCancel):
+        school.do(lambda: service.cancel_lesson(queries.lesson(lesson.id), by="Tina", reason=None))
+    with at(MONDAY + 25 * HOUR):  # nobody is left to be marked
+        assert school.do(lambda: service.auto_mark(queries.lesson(lesson.id))) == 0
+    assert school.lesson_of(seat_id).status == DONE
 
 
 def test_marks_are_corrected_for_a_week(school: School) -> None:
@@ -443,6 +542,7 @@ def test_a_day_later_everybody_came(school: School) -> None:
         jobs.finish_lessons()
         jobs.finish_lessons()
     assert [school.seat(seat_id).status for seat_id in seats] == [ATTENDED, MISSED]
+    assert school.history("seat", seats[0])[-1] == (ATTENDED, "nobody said anything")
     with tenant_scope(school.tenant_id):
         assert [queries.lesson(key).status for key in (lesson_id, empty)] == [DONE, DONE]
     with pytest.raises(CannotCancel):

@@ -50,11 +50,11 @@ def _move_time(seat: Seat, starts_at: dt.datetime, by: str) -> SeatMove:
     before = lesson.starts_at
     vacate(seat, lesson)
     lesson.starts_at, lesson.ends_at = starts_at, starts_at + duration
+    note(lesson, "moved")  # before it is written, or the trail would only know that it changed
     claims = claims_of(lesson, student_id=seat.student_id, seat_id=seat.id)
     if not occupy(lesson, claims, expires_at=None):
         raise slot_taken(lesson.tutor_id, duration, after=starts_at, student_id=seat.student_id)
     lesson.sequence += 1
-    note(lesson, "moved")
     return _moved(seat, from_lesson=lesson, from_starts_at=before, to_lesson=lesson, by=by)
 
 
