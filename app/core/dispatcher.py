@@ -14,6 +14,7 @@ import random
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,13 +22,14 @@ from typing import Any
 
 from flask import Flask, current_app
 from redis.exceptions import RedisError
-from sqlalchemy import case, select, update
+from sqlalchemy import BigInteger, Text, Uuid, all_, any_, bindparam, case, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import bound_contextvars
 
 from app.core import clock, jobs, tally
 from app.core.crash import crash_point
-from app.core.db import db
+from app.core.db import UtcDateTime, db
 from app.core.events import Delivery, Later, from_json, wiring
 from app.core.outbox import DEAD, DELIVERED, DUE, MAX_ATTEMPTS, Outbox
 from app.core.scope import platform_scope, tenant_scope
@@ -57,6 +59,59 @@ class Claim:
     attempts: int
 
 
+# Made once: the loop runs them with every purchase, several times.
+_ROW = Outbox.__table__.c
+_CLAIMED = [_ROW[name] for name in Claim.__dataclass_fields__]
+# Written out, or a plan that is kept could not use the index of what is due.
+_IS_DUE = _ROW.status == literal(DUE, literal_execute=True)
+_IS_QUEUED = _ROW.handler == any_(bindparam("queued", type_=ARRAY(Text)))
+_CLAIM = (
+    update(Outbox.__table__)
+    .where(
+        _ROW.id.in_(
+            select(_ROW.id)
+            .where(
+                _IS_DUE,
+                _ROW.due_at <= bindparam("now", type_=UtcDateTime),
+                _ROW.handler != all_(bindparam("blocked", type_=ARRAY(Text))),
+            )
+            .order_by(_ROW.due_at, _ROW.id)
+            .limit(bindparam("limit", type_=BigInteger))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+    )
+    .values(
+        lease=bindparam("mine", type_=Uuid),
+        due_at=case(
+            (_IS_QUEUED, bindparam("soon", type_=UtcDateTime)), else_=bindparam("until", type_=UtcDateTime)
+        ),
+        attempts=_ROW.attempts + case((_IS_QUEUED, 0), else_=1),
+    )
+    .returning(*_CLAIMED)
+)
+_TAKE_OVER = (
+    update(Outbox.__table__)
+    .where(_ROW.id == bindparam("row"), _ROW.attempts == bindparam("tries"), _IS_DUE)
+    .values(
+        lease=bindparam("mine", type_=Uuid),
+        due_at=bindparam("until", type_=UtcDateTime),
+        attempts=_ROW.attempts + 1,
+    )
+    .returning(*_CLAIMED)
+)
+_MARK = (
+    update(Outbox.__table__)
+    .where(
+        _ROW.id == any_(bindparam("rows", type_=ARRAY(BigInteger))),
+        _ROW.tenant_id.is_not_distinct_from(bindparam("tenant", type_=BigInteger)),
+        _ROW.lease == bindparam("mine", type_=Uuid),
+        _IS_DUE,
+    )
+    .values(status=DELIVERED, delivered_at=bindparam("now", type_=UtcDateTime))
+)
+
+
 class LeaseLost(RuntimeError):
     """Somebody else has taken the row over; whatever was done for it is rolled back."""
 
@@ -81,12 +136,13 @@ def run(app: Flask, stop: threading.Event) -> None:
             stop.wait(1)
         with app.app_context():
             tally.flush()
-            if not worked and not stop.is_set():
+            if worked < BATCH and not stop.is_set():
                 _rest(stop)
 
 
 def _rest(stop: threading.Event) -> None:
-    """Until somebody hints that there is work, or for a quarter of a second: hints may get lost."""
+    """Until somebody hints that there is work, or for a quarter of a second: hints may get lost. What came
+    while we worked, also from ourselves, has left its hint."""
     try:
         jobs.wait_for_hint(IDLE_SECONDS)
     except RedisError:
@@ -97,13 +153,13 @@ def run_once() -> int:
     """Claim and work off one batch; returns how many rows were claimed."""
     claims = claim(BATCH)
     for tenant_id, group in groupby(claims, key=lambda row: row.tenant_id):
-        here: list[Claim] = []
-        outside: list[Claim] = []
+        rows: defaultdict[str | None, list[Claim]] = defaultdict(list)
         for row in group:
-            (outside if _handler(row).queue else here).append(row)
-        deliver_together(tenant_id, here)
-        for row in outside:
-            _enqueue(row)
+            rows[_handler(row).queue].append(row)
+        deliver_together(tenant_id, rows.pop(None, []))
+        for queue, outside in rows.items():
+            assert queue is not None
+            _enqueue(queue, outside)
     return len(claims)
 
 
@@ -113,34 +169,21 @@ def claim(limit: int) -> list[Claim]:
     Rows for a queue that is full or away stay where they are. A try of a job begins when a worker takes
     it over, so only the tries of rows that run here are counted here.
     """
-    lease = uuid.uuid4()
     queued = {item.name: item.queue for item in wiring().handlers.values() if item.queue}
     blocked = _queues_without_room() if queued else frozenset()
-    waiting = [name for name, queue in queued.items() if queue in blocked]
     now = clock.machine_now()
     lease_seconds = current_app.config["OUTBOX_LEASE_SECONDS"]
-    until = now + dt.timedelta(seconds=lease_seconds)
-    soon = now + dt.timedelta(seconds=min(lease_seconds, HANDOVER_SECONDS))
+    values = {
+        "now": now,
+        "limit": limit,
+        "mine": uuid.uuid4(),
+        "queued": list(queued),
+        "blocked": [name for name, queue in queued.items() if queue in blocked],
+        "soon": now + dt.timedelta(seconds=min(lease_seconds, HANDOVER_SECONDS)),
+        "until": now + dt.timedelta(seconds=lease_seconds),
+    }
     with platform_scope("dispatch the outbox"), transaction() as session:
-        due = (
-            select(Outbox.id)
-            .where(Outbox.status == DUE, Outbox.due_at <= now, Outbox.handler.not_in(waiting))
-            .order_by(Outbox.due_at, Outbox.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        columns = [getattr(Outbox, name) for name in Claim.__dataclass_fields__]
-        taken = session.execute(
-            update(Outbox)
-            .where(Outbox.id.in_(due.scalar_subquery()))
-            .values(
-                lease=lease,
-                due_at=case((Outbox.handler.in_(queued), soon), else_=until),
-                attempts=Outbox.attempts + case((Outbox.handler.in_(queued), 0), else_=1),
-            )
-            .returning(*columns)
-            .execution_options(synchronize_session=False)
-        ).all()
+        taken = session.connection().execute(_CLAIM, values).all()
     return sorted((Claim(*row) for row in taken), key=lambda row: (row.tenant_id or 0, row.id))
 
 
@@ -253,29 +296,25 @@ def _run(row: Claim) -> None:
 
 def _mark_delivered(rows: Sequence[Claim]) -> None:
     """All of them, or LeaseLost: rows that were claimed together have one lease."""
-    done = db.session.execute(
-        update(Outbox)
-        .where(Outbox.id.in_([row.id for row in rows]), Outbox.lease == rows[0].lease, Outbox.status == DUE)
-        .values(status=DELIVERED, delivered_at=clock.machine_now())
-        .execution_options(synchronize_session=False)
-    )
-    if done.rowcount != len(rows):  # type: ignore[attr-defined]
-        raise LeaseLost([row.id for row in rows])
+    values = {
+        "rows": [row.id for row in rows],
+        "tenant": rows[0].tenant_id,
+        "mine": rows[0].lease,
+        "now": clock.machine_now(),
+    }
+    session = db.session()
+    session.flush()
+    session.info["wrote"] = True
+    if session.connection().execute(_MARK, values).rowcount != len(rows):
+        raise LeaseLost(values["rows"])
 
 
 def _take_over(row_id: int, attempts: int) -> Claim | None:
     """Begin the next try under a lease of our own: of two jobs for the same try only one gets through."""
-    mine = uuid.uuid4()
     until = clock.machine_now() + dt.timedelta(seconds=current_app.config["OUTBOX_LEASE_SECONDS"])
+    values = {"row": row_id, "tries": attempts, "mine": uuid.uuid4(), "until": until}
     with platform_scope("take over a delivery"), transaction() as session:
-        columns = [getattr(Outbox, name) for name in Claim.__dataclass_fields__]
-        taken = session.execute(
-            update(Outbox)
-            .where(Outbox.id == row_id, Outbox.attempts == attempts, Outbox.status == DUE)
-            .values(lease=mine, due_at=until, attempts=attempts + 1)
-            .returning(*columns)
-            .execution_options(synchronize_session=False)
-        ).one_or_none()
+        taken = session.connection().execute(_TAKE_OVER, values).one_or_none()
     return Claim(*taken) if taken else None
 
 
@@ -287,14 +326,12 @@ def _queues_without_room() -> frozenset[str]:
         return frozenset(jobs.QUEUES)
 
 
-def _enqueue(row: Claim) -> None:
-    queue = _handler(row).queue
-    assert queue is not None
+def _enqueue(queue: str, rows: Sequence[Claim]) -> None:
     try:
-        jobs.enqueue_delivery(queue, row.id, row.attempts)
+        jobs.enqueue_deliveries(queue, [(row.id, row.attempts) for row in rows])
     except RedisError:
-        # The lease brings the row back; nothing else remembers it.
-        log.warning("the queue is away; a delivery waits for its lease to run out")
+        # The lease brings the rows back; nothing else remembers them.
+        log.warning("the queue is away; deliveries wait for their lease to run out")
 
 
 def _is_away(error: OperationalError) -> bool:

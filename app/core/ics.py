@@ -32,6 +32,7 @@ Answer = Literal["NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE"]
 
 CONTENT_TYPE = "text/calendar"
 
+_END = b"END:VCALENDAR\r\n"
 _PRODUCT = "-//WeMaster//WeMaster//EN"
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@_+-]{0,199}", re.ASCII)
 _ADDRESS = re.compile(r"[^\s<>\"(),:;\\\[\]@]+@[^\s<>\"(),:;\\\[\]@]+")
@@ -99,16 +100,21 @@ class Invite:
 
 def invitation(invite: Invite) -> bytes:
     """The calendar object, to be sent as `text/calendar` with the same method in its content type."""
+    starts, ends = _times(invite)
+    zone = b"" if starts.tzinfo is dt.UTC else _zone(invite.zone, starts.year)
+    event = bytes(_event(invite, starts, ends).to_ical())
+    return b"".join((_beginning(invite.method), zone, event, _END))
+
+
+@lru_cache
+def _beginning(method: Method) -> bytes:
+    """What all invitations have in common."""
     calendar = Calendar()
     calendar.add("prodid", _PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("method", invite.method)
-    starts, ends = _times(invite)
-    if starts.tzinfo is not dt.UTC:
-        calendar.add_component(_zone(invite.zone, starts.year))
-    calendar.add_component(_event(invite, starts, ends))
-    return bytes(calendar.to_ical())
+    calendar.add("method", method)
+    return bytes(calendar.to_ical()).removesuffix(_END)
 
 
 class _Text(vText):
@@ -165,8 +171,9 @@ def _times(invite: Invite) -> tuple[dt.datetime, dt.datetime]:
 
 
 @lru_cache(maxsize=256)
-def _zone(name: str, year: int) -> Timezone:
-    """The zone's clock in a year, and a little before and after: all that the event's times need.
+def _zone(name: str, year: int) -> bytes:
+    """The zone's clock in a year, and a little before and after: all that the event's times need. It is the
+    same for all in a zone, and most of what an invitation is made of.
 
     Put together here, since the library's own says an hour too late when summer time begins.
     """
@@ -180,7 +187,7 @@ def _zone(name: str, year: int) -> Timezone:
         before, at = at, at + dt.timedelta(days=1)
         if _clock(zone, before) != _clock(zone, at):
             described.add_component(_observance(zone, before, _change(zone, before, at)))
-    return described
+    return bytes(described.to_ical())
 
 
 def _change(zone: ZoneInfo, before: dt.datetime, after: dt.datetime) -> dt.datetime:

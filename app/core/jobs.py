@@ -7,6 +7,7 @@ Four queues, worked off in turns: none can starve another.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -40,11 +41,16 @@ def queue(name: str) -> Queue:
     return Queue(name, connection=connection(), serializer=JSONSerializer)
 
 
+def _key_of(name: str) -> str:
+    """Where Redis has a queue; the dispatcher looks every quarter of a second."""
+    return Queue.redis_queue_namespace_prefix + name
+
+
 def queues_without_room() -> frozenset[str]:
     """The queues that hold enough for now. Raises RedisError where they are away."""
     with connection().pipeline(transaction=False) as pipe:
         for name in QUEUES:
-            pipe.llen(queue(name).key)
+            pipe.llen(_key_of(name))
         lengths = pipe.execute()
     return frozenset(name for name, length in zip(QUEUES, lengths, strict=True) if length >= ROOM)
 
@@ -62,8 +68,8 @@ def waiting() -> list[Waiting]:
     """How every queue is doing. Raises RedisError where they are away."""
     with connection().pipeline(transaction=False) as pipe:
         for name in QUEUES:
-            pipe.llen(queue(name).key)
-            pipe.lindex(queue(name).key, 0)
+            pipe.llen(_key_of(name))
+            pipe.lindex(_key_of(name), 0)
         answers = pipe.execute()
         lengths, first = answers[::2], answers[1::2]
         for job_id in first:
@@ -95,20 +101,23 @@ def wait_for_hint(seconds: float) -> None:
     connection().blpop([_HINT], timeout=seconds)
 
 
-def enqueue_delivery(name: str, row_id: int, attempts: int) -> None:
-    """Hand one try of a delivery to the workers. Raises RedisError where the queue is away.
+def enqueue_deliveries(name: str, tries: Iterable[tuple[int, int]]) -> None:
+    """Hand tries of deliveries to the workers, each a row's id and how many tries it had. Raises RedisError
+    where the queue is away.
 
     A try has one job, however often it is handed over: one that still waits in the queue is left alone.
     """
-    waiting, job_id = queue(name), f"delivery-{row_id}-{attempts}"
-    if waiting.get_job_position(job_id) is None:
-        waiting.enqueue_call(
-            DELIVER,
-            args=(row_id, attempts),
-            job_id=job_id,
-            timeout=current_app.config["OUTBOX_LEASE_SECONDS"],
-            result_ttl=0,
-            failure_ttl=3600,
+    there, wanted = queue(name), {f"delivery-{row_id}-{tried}": (row_id, tried) for row_id, tried in tries}
+    with connection().pipeline(transaction=False) as pipe:
+        for job_id in wanted:
+            pipe.lpos(there.key, job_id)
+        waits = dict(zip(wanted, pipe.execute(), strict=True))
+    missing = {job_id: args for job_id, args in wanted.items() if waits[job_id] is None}
+    if missing:
+        timeout = current_app.config["OUTBOX_LEASE_SECONDS"]
+        there.enqueue_many(
+            Queue.prepare_data(DELIVER, args=args, job_id=job_id, timeout=timeout, result_ttl=0)
+            for job_id, args in missing.items()
         )
 
 
@@ -117,7 +126,7 @@ def enqueue_tick() -> None:
     day, ticks would bury all else. Raises RedisError where the queue is away."""
     ticks = queue("default")
     if ticks.get_job_position("tick") is None:
-        ticks.enqueue_call(TICK, job_id="tick", timeout=600, result_ttl=0, failure_ttl=3600)
+        ticks.enqueue_call(TICK, job_id="tick", timeout=600, result_ttl=0)
 
 
 def app_of_worker() -> Flask:

@@ -27,7 +27,7 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.timeouts import UnixSignalDeathPenalty
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from rq.worker import DequeueStrategy, WorkerStatus
 from rq.worker_registration import REDIS_WORKER_KEYS
 
@@ -223,30 +223,54 @@ class UnknownJob(Exception):
 
 
 class Horse(SimpleWorker):
-    """RQ's worker that does its jobs itself, until it is spent."""
+    """RQ's worker that does its jobs itself, until it is spent.
 
-    death_penalty_class = Limit
+    It keeps no books of them in Redis, which would cost more than most jobs do: what has to be done stands in
+    PostgreSQL, and what was not done comes back from there.
+    """
+
     max_connection_wait_time = LONGEST_PAUSE_SECONDS
     was_asked_to_stop = False
     is_spent = False
     _jobs = 0
+    _beat_at = 0.0
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        self.set_state(WorkerStatus.BUSY)
         faulthandler.dump_traceback_later((job.timeout or 0) + DEAF_SECONDS, exit=True)
         try:
-            super().execute_job(job, queue)
+            self._do(job)
         finally:
             faulthandler.cancel_dump_traceback_later()
         self._jobs += 1
         # What was broken off may have left anything half done: a lock held, a connection in mid-sentence.
         if Limit.was_reached or self._jobs >= MOST_JOBS or mebibytes() > MOST_MEBIBYTES:
             self.is_spent = self._stop_requested = True
+        self.set_state(WorkerStatus.IDLE)
 
-    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+    def _do(self, job: Job) -> None:
         """Whoever gets at Redis must not be able to have any function of Python's called."""
-        if job.func_name not in jobs.TASKS:
-            raise UnknownJob(job.func_name)
-        super().prepare_job_execution(job, remove_from_intermediate_queue)
+        self.connection.delete(job.key)  # before, or those of horses that die would stay there for ever
+        try:
+            if job.func_name not in jobs.TASKS:
+                raise UnknownJob(job.func_name)
+            with Limit(job.timeout or self.queue_class.DEFAULT_TIMEOUT, JobTimeoutException):
+                job.perform()
+        except Exception:
+            log.exception("a job failed", extra={"job": job.id})
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """For ourselves: nobody else asks."""
+        self._state = state
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Now and then; RQ would several times a job. The keeper lengthens it anyway."""
+        if time.monotonic() >= self._beat_at:
+            super().heartbeat(timeout, pipeline)
+            self._beat_at = time.monotonic() + BEAT_SECONDS
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Nobody suspends a worker by RQ's means."""
 
     def handle_warm_shutdown_request(self) -> None:
         self.was_asked_to_stop = True

@@ -277,15 +277,41 @@ def loop(post: Post, app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         assert not thread.is_alive(), "the loop does not stop"
 
 
+def test_the_loop_rests_as_soon_as_it_has_caught_up(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a full batch there is more; after any other, whatever came meanwhile has left its hint."""
+    stop, done = threading.Event(), list[str]()
+    rounds = iter((dispatcher.BATCH, 3, 0))
+
+    def run_once() -> int:
+        done.append("round")
+        return next(rounds)
+
+    def rest(_stop: threading.Event) -> None:
+        done.append("rest")
+        if done.count("rest") == 2:
+            stop.set()
+
+    monkeypatch.setattr(dispatcher, "run_once", run_once)
+    monkeypatch.setattr(dispatcher, "_rest", rest)
+    dispatcher.run(app, stop)
+    assert done == ["round", "round", "rest", "round", "rest"]
+
+
+def cut_all(post: Post) -> None:
+    """End the connections of the application, and see them gone: what is sent in between is another story."""
+    theirs = "FROM pg_stat_activity WHERE datname = current_database() AND usename = 'wm_app'"
+    found = post.connection.execute(f"SELECT pid, pg_terminate_backend(pid) {theirs}").fetchall()
+    pids = [pid for pid, _done in found]
+    query = "SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)"
+    wait_until(lambda: not post.connection.execute(query, [pids]).fetchall())
+
+
 def test_the_loop_survives_the_loss_of_its_connections(post: Post, loop: Callable[[], None]) -> None:
     loop()
     post.send(1)
     wait_until(lambda: post.effects() == Counter([1]))
     for number in (2, 3, 4):
-        post.connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND usename = 'wm_app'"
-        )
+        cut_all(post)
         post.send(number)
     wait_until(lambda: post.effects() == Counter([1, 2, 3, 4]))
 

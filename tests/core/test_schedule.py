@@ -352,12 +352,11 @@ def test_ticks_that_nobody_takes_leave_the_queue_its_room(app: Flask) -> None:
             thread.join()
         assert len(jobs.queue("default")) == 1
         assert jobs.queues_without_room() == frozenset()
-        for number in range(jobs.ROOM - 2):
-            jobs.enqueue_delivery("default", number, 0)
+        jobs.enqueue_deliveries("default", [(number, 0) for number in range(jobs.ROOM - 2)])
         jobs.enqueue_tick()  # found among all the others
         assert len(jobs.queue("default")) == jobs.ROOM - 1
         assert jobs.queues_without_room() == frozenset()
-        jobs.enqueue_delivery("default", jobs.ROOM, 0)
+        jobs.enqueue_deliveries("default", [(jobs.ROOM, 0), (0, 0)])
         assert jobs.queues_without_room() == {"default"}
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 import redis
-from rq import Queue, SimpleWorker
+from flask import Flask
+from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app.core import jobs, worker
+from app.core import jobs, tasks, worker
 from tests.core.test_jobs import PATIENCE_SECONDS, Site, at_work
 from tests.support.databases import Clones
 from tests.support.outbox import wait_until
@@ -62,12 +63,20 @@ def test_only_our_own_tasks_are_called(site: Site, tmp_path: Path) -> None:
     """JSON can't carry code, but a job names the function that is called."""
     target = tmp_path / "made by a stranger"
     queue = Queue("low", connection=site.redis, serializer=JSONSerializer)
-    job = queue.enqueue_call("os.mkdir", args=(str(target),), failure_ttl=60)
-    wait_until(lambda: str(job.get_status()) != "queued", PATIENCE_SECONDS)
-    wait_until(lambda: job.is_failed, PATIENCE_SECONDS)
-    assert not target.exists()
+    job = queue.enqueue_call("os.mkdir", args=(str(target),))
+    wait_until(lambda: not site.redis.exists(job.key), PATIENCE_SECONDS)
     site.invite(site.world.anna, "unharmed@anna.test")
     site.wait_delivered("unharmed@anna.test")
+    assert not target.exists()
+
+
+def test_jobs_leave_nothing_in_redis(site: Site) -> None:
+    """Or it would fill with them."""
+    site.invite(site.world.anna, "tidy@anna.test")
+    site.wait_delivered("tidy@anna.test")
+    wait_until(lambda: not site.redis.keys("rq:job:delivery-*"), PATIENCE_SECONDS)
+    assert not site.redis.keys("rq:wip:*")
+    assert not site.redis.keys("rq:execution*")
 
 
 class Untied(worker.Horse):
@@ -82,14 +91,14 @@ def done(monkeypatch: pytest.MonkeyPatch, work: Any = lambda: None, timeout: int
     horse = Untied()
     monkeypatch.setattr(worker.Limit, "was_reached", False)
 
-    def execute(_self: Any, _job: Any, _queue: Any) -> None:
+    def do(_self: Any, _job: Any) -> None:
         try:
             with worker.Limit(timeout, TimeoutError):
                 work()
         except TimeoutError:
             pass
 
-    monkeypatch.setattr(SimpleWorker, "execute_job", execute)
+    monkeypatch.setattr(worker.Horse, "_do", do)
     job = Job("one", connection=redis.Redis(), serializer=JSONSerializer)
     job.timeout = timeout
     horse.execute_job(job, None)  # type: ignore[arg-type]
@@ -117,15 +126,40 @@ def test_a_job_that_was_broken_off_spends_it(monkeypatch: pytest.MonkeyPatch) ->
     assert time.monotonic() - begun < 10
 
 
+def test_a_job_is_out_of_redis_before_it_is_done(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose horse dies of it would stay there for ever."""
+    horse, found = Untied(), []
+    horse.connection = app.extensions["redis"]
+    job = Queue("low", connection=horse.connection, serializer=JSONSerializer).enqueue_call(jobs.TICK)
+    monkeypatch.setattr(tasks, "tick", lambda: found.append(horse.connection.exists(job.key)))
+    horse.execute_job(job, None)  # type: ignore[arg-type]
+    assert found == [0]
+
+
+def test_a_job_that_fails_is_told_and_the_next_is_done(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    horse = Untied()
+    horse.connection = app.extensions["redis"]
+
+    def fail() -> None:
+        raise LookupError("nothing there")
+
+    monkeypatch.setattr(tasks, "tick", fail)
+    job = Queue("low", connection=horse.connection, serializer=JSONSerializer).enqueue_call(jobs.TICK)
+    horse.execute_job(job, None)  # type: ignore[arg-type]
+    assert "nothing there" in caplog.text
+
+
 DEAF = """
 import signal, sys, time
 from types import SimpleNamespace
 from app.core import worker
 worker.DEAF_SECONDS = 1
-def deaf(self, job, queue):
+def deaf(self, job):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
     time.sleep(60)
-worker.SimpleWorker.execute_job = deaf
+worker.Horse._do = deaf
 horse = worker.Horse.__new__(worker.Horse)
 horse.execute_job(SimpleNamespace(timeout=0), None)
 """
@@ -141,6 +175,4 @@ def test_a_job_that_hears_nothing_ends_with_its_process() -> None:
 
 
 def test_all_tasks_are_there() -> None:
-    from app.core import tasks
-
     assert {f"{tasks.__name__}.{name}" for name in ("deliver", "tick")} == jobs.TASKS

@@ -30,6 +30,7 @@ _NAMED_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]*)>\s*", 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}", re.ASCII)
 _CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}", re.ASCII)
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 # Headers that follow from the mail's own fields, and those that say how the body is built.
 _OURS = frozenset(
     ["from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "return-path"]
@@ -240,7 +241,7 @@ def _body(text: str, *, field: str) -> str:
     message: LazyString | None = None
     if len(text) > LARGEST_BODY or len(text.encode(errors="replace")) > LARGEST_BODY:
         message = _l("The text of this mail is too long.")
-    elif "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    elif _UNSENDABLE.search(text):
         message = _l("The text of this mail holds characters that can't be sent.")
     elif not text.strip():
         message = _l("A mail needs a text.")

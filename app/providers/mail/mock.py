@@ -70,6 +70,12 @@ class MockMailMessage(Id, Model):
         return f"{self.subject} → {self.recipient}"
 
 
+_AS_PLATFORM = text("SET LOCAL ROLE wm_platform")
+_KEEP = insert(MockMailMessage.__table__).on_conflict_do_update(
+    index_elements=["message_id"], set_={"copies": MockMailMessage.__table__.c.copies + 1}
+)
+
+
 class MockMail:
     """Keeps mail in `mock_mail`, by a connection of its own; see `MailProvider.send` for what it raises."""
 
@@ -123,14 +129,10 @@ class MockMail:
             "sent_at": clock.machine_now(),
             "attachments": _attachments(mail),
         }
-        kept = insert(MockMailMessage).values(row)
-        kept = kept.on_conflict_do_update(
-            index_elements=["message_id"], set_={"copies": MockMailMessage.copies + 1}
-        )
         try:
             with self._engine.begin() as connection:
-                connection.execute(text("SET LOCAL ROLE wm_platform"))
-                connection.execute(kept)
+                connection.execute(_AS_PLATFORM)
+                connection.execute(_KEEP, row)
         except OperationalError as error:
             raise ProviderUnavailable(_NAME, "the mock's database is away") from error
 
