@@ -30,6 +30,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from app.shell.processes import PR_SET_PDEATHSIG
+from mutate import warm
 from mutate.grafting import forget, graft, name_of
 from mutate.mutants import Mutant
 
@@ -53,7 +54,7 @@ class Servers:
         config.stash[self.key] = self.run
 
     def sweep(self) -> None:
-        self.run.drop_leftovers()
+        warm.sweep(self.run)
 
 
 @contextlib.contextmanager
@@ -154,6 +155,7 @@ class _Loop:
     def pytest_runtestloop(self, session: Any) -> bool:
         if session.testsfailed:
             raise session.Interrupted("tests could not be collected")
+        warm.warm(session)
         gc.collect()
         gc.freeze()  # no fork copies the pages of what is there already
         if _in_a_fork(partial(self._measure, session), None, None) != 0:
@@ -210,6 +212,7 @@ def _run(session: Any) -> int:
     """pytest's own loop, and the end of all fixtures."""
     from _pytest.main import pytest_runtestloop
 
+    warm.begin(session)
     with contextlib.suppress(session.Failed, session.Interrupted):
         pytest_runtestloop(session)
     session._setupstate.teardown_exact(None)

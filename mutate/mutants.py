@@ -98,10 +98,13 @@ class _Visitor(cst.CSTVisitor):
         self.changes: list[_Change] = []
         self.statements: list[frozenset[int]] = []
         self.depth = 0  # of function bodies
+        self.message: cst.CSTNode | None = None  # of an assertion, which is a programming error's text
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if _is_left_alone(node):
+        if node is self.message or _is_left_alone(node):
             return False
+        if isinstance(node, cst.Assert):
+            self.message = node.msg
         if isinstance(node, cst.BaseStatement):
             self.statements.append(self._lines(node))
         for original, after in _changes(node):

@@ -53,7 +53,7 @@ GROUPS = {
             "domains/accounts/service",
             "account family handover passwords people registration signin tokens",
         ),
-        tests=("tests/domains/accounts",),
+        tests=("tests/domains/accounts", "tests/security/test_asvs_sign_in.py"),
     ),
     "booking": Group(
         services=_in(

@@ -59,6 +59,7 @@ def test_what_matters_is_changed() -> None:
         "message = _l('Please wait %(count)s days.', count=3)",
         "def f():\n    raise ValueError('no')",
         "def f():\n    log.warning('no', count=1)",
+        "def f():\n    assert ready, 'it is not'",
         "def f():\n    crash_point('here')",
     ],
 )

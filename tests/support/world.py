@@ -129,7 +129,7 @@ def make_company(slug: str, plan_code: str = "studio", roles: tuple[str, ...] = 
             tenancy.NewTenant(f"{slug.capitalize()} Tutors", slug, plan, "EUR", "Europe/Berlin", "en")
         )
         company = Company(tenant.id, slug)
-        made = {role: _account(company.email(role), f"{role.capitalize()} {slug}") for role in roles}
+        made = {role: new_account(company.email(role), f"{role.capitalize()} {slug}") for role in roles}
         session.add_all(made.values())
         session.flush()
         company.accounts = {role: one.id for role, one in made.items()}
@@ -152,7 +152,7 @@ def make_company(slug: str, plan_code: str = "studio", roles: tuple[str, ...] = 
     return company
 
 
-def _account(email: str, name: str, **more: Any) -> Account:
+def new_account(email: str, name: str, **more: Any) -> Account:
     return Account(
         first_name=name,
         last_name="",
@@ -174,7 +174,7 @@ def make_world(app: Flask) -> World:
     """The world on any app's database, e.g. one on a clone of its own."""
     with app.app_context():
         with platform_scope("test world"), transaction() as session:
-            operator = _account("operator@wemaster.test", "Olga Operator", platform_role=OPERATOR)
+            operator = new_account("operator@wemaster.test", "Olga Operator", platform_role=OPERATOR)
             session.add(operator)
             session.flush()
             operator_id = operator.id

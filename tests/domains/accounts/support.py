@@ -38,6 +38,18 @@ def run(database: Database, statement: str, *values: Any) -> None:
         connection.execute(statement, values)
 
 
+def verbs(database: Database, thing: str) -> list[str]:
+    """What the trail says was done to rows of a table, oldest first, beside making and changing them."""
+    query = "SELECT verb FROM audit_entry WHERE thing_type = %s AND verb NOT IN ('created', 'changed') ORDER BY id"
+    return [verb for (verb,) in rows(database, query, thing)]
+
+
+def ends(database: Database) -> list[str]:
+    """Why sign-ins ended, each word once."""
+    query = "SELECT DISTINCT end_reason FROM user_session WHERE ended_at IS NOT NULL ORDER BY 1"
+    return [reason for (reason,) in rows(database, query)]
+
+
 def unchanging(page: str) -> str:
     """A page without what differs between any two requests: tokens, nonces, request ids, the typed address."""
     return _CHANGING.sub("…", page)

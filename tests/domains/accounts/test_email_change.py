@@ -7,9 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from werkzeug.test import TestResponse
 
+from app.core.db import db
 from app.domains.accounts import policies
-from tests.domains.accounts.support import NEW_PASSWORD, later, link_to, mails_to, rows, unchanging
+from tests.domains.accounts.support import (
+    NEW_PASSWORD,
+    ends,
+    later,
+    link_to,
+    mails_to,
+    rows,
+    run,
+    unchanging,
+)
 from tests.support.databases import Database
+from tests.support.statements import count_statements
 from tests.support.world import PASSWORD, PLATFORM, Browser, World, drain
 
 OLD, NEW = "manager@anna.test", "fresh@mail.test"
@@ -55,11 +66,33 @@ def test_the_address_changes_when_the_link_is_followed_and_confirmed(
     assert NEW in world.browser(world.anna.host, NEW).get("/account/").text
     [(changes,)] = rows(database, "SELECT changes FROM audit_entry WHERE verb = 'e-mail address changed'")
     assert changes["email"] == [OLD, NEW]
+    assert ends(database) == ["e-mail address changed"]
+    mails = "SELECT full_name, email FROM person WHERE id = %s"
+    assert rows(database, mails, world.anna.people["manager"]) == [("Manager anna", NEW)]
+    assert len(mails_to(world.app, database, OLD)) == 1, "the former address is told"
+
+
+def test_an_address_is_proved_by_its_link_and_other_persons_keep_theirs(
+    world: World, database: Database
+) -> None:
+    """The office may write to somebody at another address than the one that signs in."""
+    run(database, "UPDATE ab_user SET email_verified_at = NULL")
+    run(database, "UPDATE person SET email = 'office@mail.test' WHERE id = %s", world.anna.people["manager"])
+    browser, link = asked(world, database)
+    assert browser.post(link).status_code == 200
+    verified = "SELECT email, email_verified_at IS NULL FROM ab_user WHERE id = %s"
+    assert rows(database, verified, world.anna.accounts["manager"]) == [(NEW, False)]
+    assert rows(database, "SELECT email FROM person WHERE full_name = 'Manager anna'") == [
+        ("office@mail.test",)
+    ]
 
 
 def test_the_link_works_once(world: World, database: Database) -> None:
     browser, link = asked(world, database)
-    assert browser.post(link).status_code == 200
+    with world.app.app_context(), count_statements(db.engine) as seen:
+        assert browser.post(link).status_code == 200
+    locked = [each for each in seen if "FROM ab_user" in each and "UPDATE" in each.rpartition("FOR ")[2]]
+    assert locked, "two who follow it at once take turns"
     assert_dead(browser, link)
 
 

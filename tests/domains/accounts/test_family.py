@@ -94,6 +94,8 @@ def test_others_are_told_of_a_new_child(world: World, monkeypatch: pytest.Monkey
 def test_a_student_adds_a_child_too(world: World, database: Database) -> None:
     assert add(guardian(world, role="student")).status_code == 302
     assert rows(database, CHILDREN, world.anna.people["student"]) == [("Zoe", BORN, None)]
+    trail = "SELECT verb FROM audit_entry WHERE thing_type = 'person' AND thing_label = 'Zoe'"
+    assert rows(database, trail) == [("added as a child",)]
     roles = "SELECT role_key FROM membership WHERE person_id = %s"
     assert rows(database, roles, world.anna.people["student"]) == [("student",)]
 
@@ -255,6 +257,15 @@ def test_today_is_the_companys_by_business_time(world: World) -> None:
         assert Family(world).add(born=dt.date(2030, 6, 1)) > 0
         with pytest.raises(Invalid):
             Family(world).add("Yan", born=dt.date(2030, 6, 2))
+
+
+@pytest.mark.parametrize("name", [" ", "n" * 121])
+def test_a_child_has_a_name_that_can_be_kept(world: World, database: Database, name: str) -> None:
+    with pytest.raises(Invalid, match="give the child's name") as refused:
+        Family(world).add(name)
+    assert refused.value.field == "full_name"
+    Family(world).add(f" {'n' * 120} ")
+    assert rows(database, CHILDREN, world.anna.people["guardian"]) == [("n" * 120, BORN, None)]
 
 
 def test_nobody_adds_a_child_for_somebody_else(world: World, database: Database) -> None:

@@ -14,7 +14,16 @@ from werkzeug.test import TestResponse
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import Invitation, Person
-from tests.domains.accounts.support import NEW_PASSWORD, later, link_to, mails_to, rows, run, unchanging
+from tests.domains.accounts.support import (
+    NEW_PASSWORD,
+    later,
+    link_to,
+    mails_to,
+    rows,
+    run,
+    unchanging,
+    verbs,
+)
 from tests.support.databases import Database
 from tests.support.world import PASSWORD, PLATFORM, Browser, World, drain
 
@@ -171,6 +180,29 @@ def test_it_signs_out_whoever_used_the_browser_before(world: World, database: Da
     assert rows(database, live) == [("manager@anna.test",), (NEWCOMER,)]
 
 
+def invitation_id(database: Database) -> int:
+    [(found,)] = rows(database, "SELECT id FROM invitation")
+    return int(found)
+
+
+def test_who_was_a_member_before_is_one_again(world: World, database: Database) -> None:
+    """The same membership in the same role; whoever is one meanwhile has no use for the link."""
+    membership_id = world.anna.memberships["tutor"]
+    run(database, "UPDATE membership SET status = 'ended' WHERE id = %s", membership_id)
+    run(database, "UPDATE ab_user SET email_verified_at = NULL WHERE email = 'tutor@anna.test'")
+    link = invited(world, database, "tutor@anna.test")
+    run(database, "UPDATE membership SET status = 'active' WHERE id = %s", membership_id)
+    assert accept(world, link, password=PASSWORD)[1].status_code == 409
+    run(database, "UPDATE membership SET status = 'ended' WHERE id = %s", membership_id)
+    assert accept(world, link, password=PASSWORD)[1].status_code == 302
+    assert rows(database, MEMBERS, world.anna.id, "tutor@anna.test") == [
+        ("tutor@anna.test", "tutor", "active")
+    ]
+    assert verbs(database, "membership") == ["restored"]
+    proved = "SELECT email_verified_at IS NOT NULL FROM ab_user WHERE email = 'tutor@anna.test'"
+    assert rows(database, proved) == [(True,)]
+
+
 # -- Dead links --------------------------------------------------------------------------------------------
 
 
@@ -190,6 +222,9 @@ def test_a_link_that_was_used_or_withdrawn(
     link = invited(world, database)
     kill(world, database, link)
     assert_dead(world, link)
+    assert verbs(database, "invitation") == ["invited", "accepted" if kill is use else "withdrawn"]
+    resent = world.manager().post(f"/admin/invitations/{invitation_id(database)}/do/resend")
+    assert resent.status_code == 409
 
 
 def test_a_link_that_was_sent_again(world: World, database: Database) -> None:
@@ -200,6 +235,7 @@ def test_a_link_that_was_sent_again(world: World, database: Database) -> None:
     assert new != old
     assert_dead(world, old)
     assert accept(world, new)[1].status_code == 302
+    assert verbs(database, "invitation") == ["invited", "invited again", "accepted"]
 
 
 def test_a_link_expires_after_seven_days(world: World, database: Database) -> None:

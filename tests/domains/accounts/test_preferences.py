@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.domains.accounts.support import link_to, rows, run
+from tests.domains.accounts.support import link_to, rows, run, verbs
 from tests.domains.accounts.test_handover import visit
 from tests.support.databases import Database
 from tests.support.world import PASSWORD, Browser, World
@@ -32,6 +32,8 @@ def test_what_is_chosen_for_the_account_holds_for_its_persons(world: World, data
     assert rows(database, everybody) == [(0,)]
     answer = browser.post("/account/", full_name="S", locale="de", timezone="Asia/Tokyo")
     assert answer.status_code == 302
+    assert verbs(database, "ab_user") == ["profile changed"]
+    assert rows(database, "SELECT first_name, last_name FROM ab_user WHERE id = %s", user_id) == [("S", "")]
     chosen = [(world.anna.id, "de", "Asia/Tokyo"), (world.bert.id, "de", "Asia/Tokyo")]
     assert rows(database, MINE, user_id) == chosen
     assert rows(database, everybody) == [(2,)]

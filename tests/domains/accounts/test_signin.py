@@ -8,14 +8,16 @@ import time
 import pytest
 from argon2 import PasswordHasher
 
+from app.core import clock
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
-from app.domains.accounts import queries
+from app.domains.accounts import policies, queries
 from app.domains.accounts.policies import PER_ACCOUNT
 from app.domains.accounts.service import account
 from config import Settings
 from tests.domains.accounts.support import (
     NEW_PASSWORD,
+    ends,
     front_desk,
     join,
     later,
@@ -23,6 +25,7 @@ from tests.domains.accounts.support import (
     run,
     second_app,
     unchanging,
+    verbs,
 )
 from tests.support.databases import Database
 from tests.support.world import PASSWORD, PLATFORM, Browser, World
@@ -195,6 +198,25 @@ def test_the_token_in_the_cookie_is_stored_as_a_hash_only(world: World, database
     assert token.encode() not in bytes(stored)
 
 
+@pytest.mark.parametrize(("agent", "kept"), [("A" * 201, "A" * 200), ("", None)])
+def test_what_is_kept_of_a_sign_in(world: World, database: Database, agent: str, kept: str | None) -> None:
+    browser, now = Browser(world.app, world.anna.host), clock.machine_now()
+    form = {"email": "manager@anna.test", "password": PASSWORD, "csrf_token": browser.csrf("/login/")}
+    with clock.machine_frozen(now):
+        assert browser.post_raw("/login/", form, headers={"User-Agent": agent}).status_code == 302
+    columns = "user_id, tenant_id, kind, ip, agent, created_at, last_seen_at, expires_at, ended_at"
+    assert rows(database, f"SELECT {columns} FROM user_session") == [
+        (
+            *(world.anna.accounts["manager"], world.anna.id, "web", "127.0.0.1", kept),
+            *(now, now, now + policies.WEB_SESSION_LIFE, None),
+        )
+    ]
+    with later(hours=1):
+        assert is_in(browser)
+        [(seen,)] = rows(database, "SELECT last_seen_at FROM user_session")
+        assert seen == clock.machine_now()
+
+
 def test_the_cookies_flags(world: World) -> None:
     browser = Browser(world.app, world.anna.host)
     answer = browser.post("/login/", email="manager@anna.test", password=PASSWORD)
@@ -241,7 +263,9 @@ def test_a_cookie_of_one_company_is_nobody_at_another(world: World) -> None:
 # -- What ends a session -----------------------------------------------------------------------------------
 
 
-def test_a_new_password_ends_every_other_session_of_the_account_everywhere(world: World) -> None:
+def test_a_new_password_ends_every_other_session_of_the_account_everywhere(
+    world: World, database: Database
+) -> None:
     join(world, world.bert, world.anna.accounts["manager"], role_key="tutor")
     here, phone = world.manager(), world.manager()
     elsewhere = world.browser(world.bert.host, "manager@anna.test")
@@ -258,6 +282,7 @@ def test_a_new_password_ends_every_other_session_of_the_account_everywhere(world
     old = Browser(world.app, world.bert.host).post("/login/", email="manager@anna.test", password=PASSWORD)
     assert old.status_code == 401
     assert is_in(world.browser(world.bert.host, "manager@anna.test", NEW_PASSWORD))
+    assert (verbs(database, "ab_user"), ends(database)) == (["password changed"], ["password changed"])
 
 
 @pytest.mark.parametrize(
@@ -282,7 +307,9 @@ def test_a_password_change_that_is_refused_changes_nothing(
     assert is_in(phone)
 
 
-def test_a_closed_account_is_out_at_the_next_request_and_in_again_when_reopened(world: World) -> None:
+def test_a_closed_account_is_out_at_the_next_request_and_in_again_when_reopened(
+    world: World, database: Database
+) -> None:
     manager, operator = world.manager(), world.operator()
     token, account_id = world.token(world.anna), world.anna.accounts["manager"]
     assert operator.post(f"/admin/accounts/{account_id}/do/close").status_code == 302
@@ -291,17 +318,23 @@ def test_a_closed_account_is_out_at_the_next_request_and_in_again_when_reopened(
         "/api/v1/people/", base_url=manager.base, headers={"Authorization": f"Bearer {token}"}
     )
     assert answer.status_code == 401
+    assert ends(database) == ["account closed"]
+    assert operator.post(f"/admin/accounts/{world.operator_id}/do/close").status_code == 409
     assert operator.post(f"/admin/accounts/{account_id}/do/reopen").status_code == 302
+    assert verbs(database, "ab_user") == ["closed", "opened again"]
     assert manager.get("/admin/people/").status_code == 302, "its sessions stay ended"
     assert world.manager().get("/admin/people/").status_code == 200
 
 
-def test_a_role_that_is_taken_away_is_gone_at_the_next_request(world: World) -> None:
+def test_a_role_that_is_taken_away_is_gone_at_the_next_request(world: World, database: Database) -> None:
     tutor, manager = world.browser(world.anna.host, "tutor@anna.test"), world.manager()
     assert is_in(tutor)
     ended = manager.post(f"/admin/memberships/{world.anna.memberships['tutor']}/do/end")
     assert ended.status_code == 302
     assert not is_in(tutor)
+    restored = manager.post(f"/admin/memberships/{world.anna.memberships['tutor']}/do/restore")
+    assert restored.status_code == 302
+    assert verbs(database, "membership") == ["ended", "restored"]
 
 
 def test_a_right_that_is_taken_away_is_gone_at_the_next_request(world: World, database: Database) -> None:
@@ -325,6 +358,7 @@ def test_one_signs_out_ones_own_devices_and_nobody_elses(world: World, database:
         answer = here.post(f"/account/sessions/{number}/end", page="/account/", password=PASSWORD)
         assert answer.status_code == status
     assert [is_in(b) for b in (here, phone, other)] == [True, False, True]
+    assert ends(database) == ["ended by its owner"]
 
 
 def test_signing_a_device_out_asks_for_the_password(world: World, database: Database) -> None:

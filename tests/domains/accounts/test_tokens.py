@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -19,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from werkzeug.test import TestResponse
 
-from app.core import signing
+from app.core import clock, signing
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
-from app.domains.accounts import queries
+from app.domains.accounts import policies, queries
 from app.domains.accounts.events import RefreshTokenReused
 from app.domains.accounts.service import signin, tokens
 from tests.domains.accounts.support import NEW_PASSWORD, later, rows, run
@@ -53,6 +54,9 @@ class App:
         assert answer.status_code == 200, answer.text
         self.access, self.refresh = answer.json["access_token"], answer.json["refresh_token"]
         return self
+
+    def claims(self) -> dict[str, Any]:
+        return jwt.decode(self.access, options={"verify_signature": False})
 
     def swap(self, token: str | None = None) -> TestResponse:
         return self.call("/api/v1/auth/refresh", {"refresh_token": token or self.refresh})
@@ -100,6 +104,17 @@ def test_a_chain_of_tokens(phone: App, database: Database) -> None:
     assert live_tokens(database) == 1
     stored = b"".join(bytes(hash) for (hash,) in rows(database, "SELECT token_hash FROM refresh_token"))
     assert first_refresh.encode() not in stored
+    kept = """
+        SELECT r.tenant_id, r.expires_at - r.issued_at, s.kind, s.expires_at - s.last_seen_at
+        FROM refresh_token r JOIN user_session s ON s.id = r.session_id WHERE r.used_at IS NULL
+    """
+    month = dt.timedelta(days=30)
+    assert rows(database, kept) == [(phone.world.anna.id, month, "api", month)]
+    with later(minutes=5):
+        assert phone.swap().status_code == 200
+        now = clock.machine_now()
+        assert rows(database, "SELECT last_seen_at FROM user_session") == [(now,)]
+        assert rows(database, "SELECT max(used_at), max(issued_at) FROM refresh_token") == [(now, now)]
 
 
 def test_a_repeat_within_the_grace_gets_the_same_successor(phone: App, database: Database) -> None:
@@ -162,20 +177,28 @@ def test_signing_out_kills_both_tokens_at_once(phone: App) -> None:
 
 
 def test_tokens_end_in_time(phone: App) -> None:
+    first = phone.refresh
     with later(days=29, hours=23):
         phone.keep(phone.swap())
-    with later(days=60):
+    with later(days=30, minutes=1):
+        assert_refused(phone.swap(first))
+        phone.keep(phone.swap())  # what ran out long ago is no theft
+    with later(days=60, hours=1):
         assert_refused(phone.swap())
 
 
-def test_a_program_signs_in_anew_after_three_months(phone: App) -> None:
+def test_a_program_signs_in_anew_after_three_months(phone: App, database: Database) -> None:
     """However often it swaps its tokens."""
     for days in (25, 50, 75):
         with later(days=days):
             phone.keep(phone.swap())
     with later(days=89, hours=23):
         phone.keep(phone.swap())
-    with later(days=90, seconds=1):
+    [(ends,)] = rows(database, "SELECT expires_at FROM user_session")
+    assert rows(database, "SELECT expires_at - created_at FROM user_session") == [
+        (policies.API_SESSION_LIFE,)
+    ]
+    with clock.machine_frozen(ends):
         assert_refused(phone.swap())
         assert phone.reads() == 401
 
@@ -402,7 +425,9 @@ def test_the_published_key_proves_our_tokens(phone: App) -> None:
         phone.access, jwt.PyJWK(key), algorithms=["EdDSA"], audience=phone.base, issuer=phone.base
     )
     assert claims["sub"] == str(phone.world.anna.accounts["manager"])
-    assert "email" not in claims
+    assert claims.keys() == {"iss", "aud", "sub", "sid", "typ", "jti", "iat", "exp"}
+    assert (claims["typ"], claims["exp"] - claims["iat"], len(claims["jti"])) == ("access", 600, 16)
+    assert phone.sign_in("manager@anna.test").claims()["jti"] != claims["jti"]
 
 
 # -- Cookies and bearer tokens keep apart ------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from app.core import clock
+from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.events import Wiring
 from app.core.scope import tenant_scope
@@ -181,6 +182,12 @@ class School:
 
     def lesson_of(self, seat_id: int) -> Lesson:
         return self.seat(seat_id).lesson
+
+    def history(self, thing: str, thing_id: int) -> list[tuple[str, str | None]]:
+        """What the trail says was done to a row of this table, and why; oldest first."""
+        with tenant_scope(self.tenant_id):
+            found = db.session.query(AuditEntry).filter_by(thing_type=thing, thing_id=thing_id)
+            return [(entry.verb, entry.reason) for entry in found.order_by(AuditEntry.id)]
 
     def balance(self, code: str, person_id: int | None = None) -> int:
         with tenant_scope(self.tenant_id):

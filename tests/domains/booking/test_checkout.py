@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 
+import psycopg
 import pytest
 
 from app.core.db import db
@@ -11,7 +13,7 @@ from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.booking import events, jobs, queries, service
 from app.domains.booking.errors import HoldExpired, SlotTaken, TrialTaken
-from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, SCHEDULED
+from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, SCHEDULED, Occupation
 from app.domains.catalog.models import GROUP, TRIAL, Offering, TaxRate
 from app.domains.earnings import queries as earnings
 from app.domains.payments import queries as payments
@@ -28,6 +30,7 @@ from tests.domains.booking.support import (
     add_offering,
     at,
 )
+from tests.support.databases import Database
 
 
 def order(school: School, order_id: int) -> Order:
@@ -38,6 +41,12 @@ def order(school: School, order_id: int) -> Order:
 def refunded(school: School) -> list[int]:
     with tenant_scope(school.tenant_id):
         return [row.amount_minor for row in db.session.query(Refund).order_by(Refund.id)]
+
+
+def sent_back(school: School) -> list[tuple[str, str]]:
+    """By whom, and why."""
+    with tenant_scope(school.tenant_id):
+        return [(row.requested_by, row.reason) for row in db.session.query(Refund).order_by(Refund.id)]
 
 
 def earned(school: School, seat_id: int) -> tuple[str, int] | None:
@@ -58,14 +67,27 @@ def test_the_whole_way(school: School) -> None:
     assert (line.kind, line.gross_minor, line.tax_rate_bp, line.tax_code) == ("seat", 4000, 1900, "DE19")
     assert line.description.startswith("Maths")
     assert line.description.endswith(", Hour, 18 Jan 2027, 10:00 (Europe/Berlin)")
-    assert order(school, order_id).expires_at == NOW + 10 * MINUTE
+    placed = order(school, order_id)
+    assert (placed.expires_at, placed.payer_id) == (NOW + 10 * MINUTE, school.payer_id)
+    assert (placed.actor, placed.locale, line.quantity) == (f"u:{seat_id}", "en", 1)
     school.pay(order_id)
     seat = school.seat(seat_id)
+    assert [verb for verb, _reason in school.history("seat", seat_id)] == [
+        "created",
+        "student chosen",
+        "booked",
+    ]
     assert (seat.status, seat.student_id, seat.payer_id) == (BOOKED, school.student_id, school.payer_id)
     assert (seat.booked_at, seat.expires_at, seat.line_id) == (NOW, None, line.id)
     assert (seat.lesson.status, seat.lesson.sequence) == (SCHEDULED, 1)
-    assert [event.seat_id for event in school.heard.of(events.SeatBooked)] == [seat_id]
-    assert earned(school, seat_id) == ("pending", 4000)
+    (event,) = school.heard.of(events.SeatBooked)
+    assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat_id)
+    with tenant_scope(school.tenant_id):
+        earning = earnings.of_seat(seat_id)
+        assert earning is not None
+    assert (earning.status, earning.gross_minor, earning.tax_minor) == ("pending", 4000, line.tax_minor)
+    assert (earning.tutor_id, earning.tax_rate_bp) == (school.tutor_id, 1900)
+    assert (earning.description, earning.platform_fee_bp) == (line.description, 500)
     assert school.balance("customer_funds") == 0
     assert school.balance("tax_payable") == -line.tax_minor
     with at(NOW + DAY):
@@ -76,7 +98,12 @@ def test_the_whole_way(school: School) -> None:
 
 def test_the_same_checkout_is_the_same_order(school: School) -> None:
     seat_id = school.hold()
-    assert school.checkout(seat_id) == school.checkout(seat_id)
+    order_id = school.checkout(seat_id)
+    assert school.checkout(seat_id) == order_id
+    assert [verb for verb, _reason in school.history("seat", seat_id)] == ["created", "student chosen"]
+    with tenant_scope(school.tenant_id):
+        (line,) = payments.lines_of(order_id)
+    assert (line.tax_rate_bp, line.tax_code) == (0, "")
 
 
 def test_another_student_can_be_chosen_until_it_is_paid(school: School) -> None:
@@ -111,6 +138,8 @@ def test_a_student_is_in_one_place(school: School) -> None:
     with pytest.raises(SlotTaken) as refused:
         school.checkout(place)
     assert "has another lesson" in str(refused.value)
+    # Free for the student, too.
+    assert refused.value.data["alternatives"][0] == (MONDAY + HOUR).isoformat()
     assert school.seat(place).student_id is None
     assert school.checkout(place, school.other_id)
 
@@ -134,6 +163,7 @@ def test_another_payer_gets_another_order_and_the_first_is_dead(school: School) 
     school.capture(payment_id)
     assert school.seat(seat_id).status == BOOKED
     assert refunded(school) == [4000]
+    assert sent_back(school) == [("WeMaster", "Another order for the same place was paid or is open.")]
     assert school.heard.of(events.SeatLost) == []
 
 
@@ -183,6 +213,8 @@ def test_late_money_gets_what_is_still_free(school: School, seconds: int, is_lap
         school.capture(payment_id)
         seat = school.seat(seat_id)
         assert (seat.status, seat.lesson.status, seat.lesson.taken) == (BOOKED, SCHEDULED, 1)
+        assert (seat.expires_at, len(school.heard.of(events.SeatBooked))) == (None, 1)
+        assert school.history("seat", seat_id)[-1][0] == ("booked" if seconds < 600 else "booked late")
         assert refunded(school) == []
         with pytest.raises(SlotTaken):
             school.hold(actor="v:b")
@@ -200,6 +232,8 @@ def test_money_that_comes_too_late_goes_back_by_itself(school: School, seconds: 
     assert (school.seat(seat_id).status, school.seat(taken_by).status) == (LAPSED, HELD)
     assert order(school, order_id).status == PAID
     assert refunded(school) == [4000]
+    assert sent_back(school) == [("WeMaster", "The time was taken before the payment arrived.")]
+    assert school.history("seat", seat_id)[-1] == ("lapsed", None)
     assert [(e.seat_id, e.order_id) for e in school.heard.of(events.SeatLost)] == [(seat_id, order_id)]
     assert earned(school, seat_id) is None
     assert school.balance("customer_funds") == 0
@@ -224,6 +258,29 @@ def test_late_money_and_a_student_who_is_somewhere_else(school: School) -> None:
         school.capture(payment_id)
     assert school.seat(seat_id).status == LAPSED
     assert refunded(school) == [4000]
+
+
+def test_late_money_and_a_student_who_was_booked_past_the_locks(school: School, database: Database) -> None:
+    """The constraint has the last word, and what was taken beside is given up again."""
+    seat_id = school.hold()
+    payment_id = school.start_payment(school.checkout(seat_id))
+    elsewhere = school.session(MONDAY + DAY)
+    with at(NOW + 10 * MINUTE):
+        jobs.lapse_holds()
+        with psycopg.connect(database.superuser_url.replace("+psycopg", "")) as other:
+            other.execute(
+                "INSERT INTO occupation (tenant_id, resource_kind, resource_id, during, lesson_id)"
+                " VALUES (%s, 'student', %s, tstzrange(%s, %s), %s)",
+                [school.tenant_id, school.student_id, MONDAY, MONDAY + HOUR, elsewhere],
+            )
+            commits = threading.Timer(0.3, other.commit)
+            commits.start()
+            school.capture(payment_id)
+            commits.join()
+    assert (school.seat(seat_id).status, refunded(school)) == (LAPSED, [4000])
+    with tenant_scope(school.tenant_id):
+        left = db.session.query(Occupation.lesson_id, Occupation.resource_kind).order_by(Occupation.id).all()
+    assert left == [(elsewhere, "tutor"), (elsewhere, "student")]
 
 
 def test_money_that_comes_after_the_lesson_began_goes_back(school: School) -> None:

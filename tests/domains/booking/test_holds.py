@@ -10,9 +10,10 @@ import pytest
 
 from app.core import clock
 from app.core.db import db
+from app.core.errors import NotFound
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
-from app.domains.accounts.models import ENDED, Membership
+from app.domains.accounts.models import ENDED, Membership, Person
 from app.domains.booking import events, jobs, queries, service
 from app.domains.booking.errors import (
     HoldExpired,
@@ -26,7 +27,17 @@ from app.domains.booking.models import BOOKED, HELD, LAPSED, RELEASED, Occupatio
 from app.domains.catalog.models import PAUSED, CancellationPolicy, Offering, Variant
 from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy import service as tenancy_service
-from tests.domains.booking.support import DAY, HOUR, MINUTE, MONDAY, NOW, School, add_hours, at
+from tests.domains.booking.support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MONDAY,
+    NOW,
+    School,
+    add_hours,
+    add_offering,
+    at,
+)
 
 
 def test_a_hold_keeps_price_and_policy_as_they_stand(school: School) -> None:
@@ -37,7 +48,9 @@ def test_a_hold_keeps_price_and_policy_as_they_stand(school: School) -> None:
     assert (len(seat.code), len(seat.lesson.code)) == (40, 10)
     assert (seat.lesson.starts_at, seat.lesson.ends_at) == (MONDAY, MONDAY + HOUR)
     assert (seat.lesson.status, seat.lesson.taken, seat.lesson.timezone) == (HELD, 1, "Europe/Berlin")
-    assert [type(event) for event in school.heard.all[-1:]] == [events.SeatHeld]
+    assert (seat.actor, seat.lesson.capacity, seat.lesson.variant_id) == ("v:a", 1, school.variant_id)
+    (event,) = school.heard.of(events.SeatHeld)
+    assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat.id)
 
 
 def test_the_companys_default_policy_is_kept_and_later_changes_are_not_seen(school: School) -> None:
@@ -74,10 +87,45 @@ def test_who_changes_their_mind_is_not_in_their_own_way(school: School) -> None:
     second = school.hold(MONDAY + 30 * MINUTE)
     assert (school.seat(first).status, school.seat(second).status) == (RELEASED, HELD)
     order_id = school.checkout(second)
-    with pytest.raises(SlotTaken):  # they are paying for it
-        school.hold(MONDAY, actor="u:1")
+    with pytest.raises(SlotTaken) as refused:  # they are paying for it
+        school.hold(MONDAY, actor=f"u:{second}")
+    assert refused.value.data["alternatives"][0] == (MONDAY + 90 * MINUTE).isoformat()
     assert order_id
     assert school.seat(second).status == HELD
+    assert school.history("seat", first)[-1] == ("released", None)
+
+
+@pytest.mark.parametrize(("starts_at", "stays"), [(9 * HOUR, True), (9 * HOUR - 30 * MINUTE, False)])
+def test_only_what_is_near_gives_way(school: School, starts_at: dt.timedelta, stays: bool) -> None:
+    """No two buffers are wider together than the eight hours between."""
+    early = school.hold()
+    late = school.hold(MONDAY + starts_at)
+    assert school.seat(early).status == (HELD if stays else RELEASED)
+    school.do(lambda: service.release_hold(queries.seat(early)))
+    early = school.hold()
+    assert (school.seat(early).status, school.seat(late).status) == (HELD, HELD if stays else RELEASED)
+
+
+def test_places_and_other_tutors_times_do_not_give_way(school: School) -> None:
+    place = school.hold_seat(school.session())
+    other = school.do(lambda: time_of_another_tutor(school))
+    school.hold(MONDAY + 2 * HOUR)
+    assert [school.seat(seat_id).status for seat_id in (place, other)] == [HELD, HELD]
+
+
+def time_of_another_tutor(school: School) -> int:
+    """Held."""
+    person = Person(full_name="Theo Tutor")
+    db.session.add(person)
+    db.session.flush()
+    add_hours(person.id)
+    offering_id, variant_id = add_offering(person.id)
+    return service.hold_slot(
+        offering=db.session.get_one(Offering, offering_id),
+        variant=db.session.get_one(Variant, variant_id),
+        starts_at=MONDAY,
+        actor="v:a",
+    ).id
 
 
 def test_three_holds_are_enough(school: School) -> None:
@@ -85,6 +133,10 @@ def test_three_holds_are_enough(school: School) -> None:
         school.hold(MONDAY + number * DAY)
     with pytest.raises(TooManyHolds):
         school.hold(MONDAY + 3 * DAY)
+    lesson_id = school.session(MONDAY + 3 * DAY)
+    with pytest.raises(TooManyHolds):
+        school.hold_seat(lesson_id)
+    school.do(lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason=None) and None)
     with at(NOW + 10 * MINUTE):
         assert school.hold(MONDAY + 3 * DAY)
 
@@ -160,6 +212,8 @@ def test_after_ten_minutes_others_may_have_it(school: School, seconds: int, is_f
             assert school.hold(actor="v:b") != seat_id
             assert (school.seat(seat_id).status, school.lesson_of(seat_id).status) == (LAPSED, LAPSED)
             assert [event.seat_id for event in school.heard.of(events.SeatReleased)] == [seat_id]
+            with at(NOW + dt.timedelta(seconds=seconds) + 10 * MINUTE):
+                assert school.hold(actor="v:c"), "the next hold runs out as well"
         else:
             with pytest.raises(SlotTaken):
                 school.hold(actor="v:b")
@@ -170,6 +224,7 @@ def test_a_hold_is_renewed_once(school: School) -> None:
     seat_id = school.hold()
     with at(NOW + 9 * MINUTE):
         school.do(lambda: service.renew_hold(queries.seat(seat_id)) and None)
+    assert (school.seat(seat_id).renewals, school.history("seat", seat_id)[-1][0]) == (1, "hold renewed")
     with at(NOW + 18 * MINUTE):
         assert school.seat(seat_id).expires_at == NOW + 19 * MINUTE
         with pytest.raises(SlotTaken):
@@ -194,7 +249,11 @@ def test_a_released_hold_is_free_at_once_and_its_order_cancelled(school: School)
     for _twice in range(2):
         school.do(lambda: service.release_hold(queries.seat(seat_id)))
     assert (school.seat(seat_id).status, order_of(school, order_id).status) == (RELEASED, "cancelled")
-    assert len(school.heard.of(events.SeatReleased)) == 1
+    (event,) = school.heard.of(events.SeatReleased)
+    assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat_id)
+    assert school.history("seat", seat_id)[-1] == ("released", None)
+    lesson = school.lesson_of(seat_id)
+    assert (lesson.status, lesson.taken, occupied(school)) == (LAPSED, 0, 0)
     assert school.hold(actor="v:b")
 
 
@@ -208,6 +267,13 @@ def test_the_job_ends_what_ran_out_and_nothing_else(school: School) -> None:
     assert (school.seat(old).status, school.seat(young).status) == (LAPSED, HELD)
     assert school.lesson_of(old).taken == 0
     assert occupied(school) == 1
+    assert school.history("seat", old)[-1] == ("lapsed", None)
+    with at(NOW + 15 * MINUTE):
+        ends = [
+            lambda: service.lapse_hold(queries.seat(young)),
+            lambda: service.lapse_hold(queries.seat(old)),
+        ]
+        assert [school.do(end) for end in ends] == [True, False]
 
 
 def occupied(school: School) -> int:
@@ -264,6 +330,35 @@ def test_nobody_holds_two_places_for_nobody(school: School) -> None:
     second = school.hold_seat(lesson_id)  # for the other child
     assert second != first
     school.checkout(second, school.other_id, actor="v:a")
+
+
+def test_two_places_in_two_classes_are_two_holds(school: School) -> None:
+    first, second = (school.hold_seat(school.session(MONDAY + day * DAY)) for day in range(2))
+    assert [school.lesson_of(seat_id).taken for seat_id in (first, second)] == [1, 1]
+    seat = school.seat(second)
+    assert (seat.price_minor, seat.expires_at, seat.actor) == (4000, NOW + 10 * MINUTE, "v:a")
+    assert [event.seat_id for event in school.heard.of(events.SeatHeld)] == [first, second]
+
+
+def test_a_place_is_sold_in_a_class_that_is_to_come(school: School) -> None:
+    def why(lesson_id: int) -> str:
+        with pytest.raises(NotOffered) as refused:
+            school.hold_seat(lesson_id, "v:b")
+        return str(refused.value.data["why"])
+
+    assert why(school.lesson_of(school.hold()).id) == "not_published"  # no class
+    off, lesson_id = school.session(MONDAY + DAY), school.session(MONDAY + 2 * DAY)
+    school.do(lambda: service.cancel_lesson(queries.lesson(off), by="Tina", reason=None) and None)
+    assert why(off) == "not_published"
+    with at(MONDAY + 2 * DAY):
+        assert why(lesson_id) == "past"
+    with at(MONDAY + 2 * DAY - MINUTE):
+        assert school.hold_seat(lesson_id)
+    with school.inside() as session:
+        session.get_one(Offering, school.group_id).status = PAUSED
+    assert why(lesson_id) == "not_published"
+    with pytest.raises(NotFound):
+        school.hold_seat(10**9)
 
 
 def test_the_tutor_is_in_one_place_for_slots_and_dates(school: School) -> None:

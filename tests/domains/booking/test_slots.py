@@ -142,8 +142,46 @@ def test_the_week_is_written_as_it_is_meant(school: School) -> None:
     [Stretch(7, 0, 60), Stretch(-1, 0, 60), Stretch(0, 60, 60), Stretch(0, -1, 60), Stretch(0, 0, 1441)],
 )
 def test_what_is_no_working_time_is_refused(school: School, rule: Stretch) -> None:
-    with pytest.raises(Invalid):
+    words = "must end after it begins" if rule.weekday == 0 else "not a day of the week"
+    with pytest.raises(Invalid, match=words) as refused:
         school.do(lambda: service.set_week(schedule(school), rules=[rule]))
+    assert refused.value.field == ("rules" if rule.weekday == 0 else "weekday")
+    if rule.weekday == 0:
+        span = (rule.starts_minute, rule.ends_minute)
+        with pytest.raises(Invalid):
+            school.do(
+                lambda: (
+                    service.set_override(schedule(school), on_date=MONDAY.date(), stretches=[span]) and None
+                )
+            )
+
+
+def test_so_many_stretches_make_a_day(school: School) -> None:
+    """Those that overlap are one, whichever ends later."""
+
+    def write(stretches: list[tuple[int, int]]) -> list[tuple[int | None, int | None, str | None]]:
+        day, remark = MONDAY.date(), f" {'r' * 121} "
+        service.set_override(schedule(school), on_date=day, stretches=stretches, remark=remark)
+        found = queries.overrides_of(schedule(school).id, day)
+        return [(row.starts_minute, row.ends_minute, row.note) for row in found]
+
+    note = "r" * 120
+    school.heard.all.clear()
+    assert school.do(lambda: write([(60, 300), (100, 200), (310, 320)])) == [
+        (60, 300, note),
+        (310, 320, note),
+    ]
+    most = [(60 * hour, 60 * hour + 30) for hour in range(24)]
+    assert len(school.do(lambda: write(most))) == 24
+    with pytest.raises(Invalid, match="Too many working times") as refused:
+        school.do(lambda: write([*most, (45, 50)]))
+    assert refused.value.field == "rules"
+    assert school.do(lambda: write([])) == [(None, None, note)]
+    told = school.heard.of(events.AvailabilityChanged)
+    assert len(told) == 3
+    assert {(event.tenant_id, event.tutor_id) for event in told} == {(school.tenant_id, school.tutor_id)}
+    school.do(lambda: service.remove_override(schedule(school), on_date=MONDAY.date()))
+    assert len(school.heard.of(events.AvailabilityChanged)) == 4
 
 
 @pytest.mark.parametrize(
@@ -163,9 +201,30 @@ def test_terms_have_their_bounds(school: School, field: str, value: object) -> N
         tutor = db.session.get_one(Person, school.tutor_id)
         service.set_schedule(tutor, terms=NewTerms(**{"timezone": "Europe/Berlin", field: value}))
 
-    with pytest.raises(Invalid) as refused:
+    words = {"timezone": "not a time zone", "step_minutes": "one of the steps"}.get(field, "Between [01] and")
+    with pytest.raises(Invalid, match=words) as refused:
         school.do(work)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        NewTerms("Asia/Kathmandu", 0, 0, 0, 1, 5),
+        NewTerms("Europe/Berlin", 240, 240, 43_200, 365, 60),
+        NewTerms("Europe/Berlin"),
+    ],
+)
+def test_terms_up_to_their_bounds(school: School, terms: NewTerms) -> None:
+    def work() -> None:
+        service.set_schedule(db.session.get_one(Person, school.tutor_id), terms=terms)
+
+    school.do(work)
+    with tenant_scope(school.tenant_id):
+        kept = schedule(school)
+        assert [getattr(kept, name) for name in vars(terms)] == list(vars(terms).values())
+    if terms != NewTerms("Europe/Berlin"):
+        assert school.history("availability_schedule", kept.id)[-1] == ("working hours changed", None)
 
 
 def test_no_schedule_no_slots(school: School) -> None:

@@ -22,7 +22,7 @@ from app.domains.catalog import queries, service
 from app.domains.catalog.models import ONE_TO_ONE, TaxRate
 from app.domains.catalog.policies.content import Content, VariantContent
 from app.domains.catalog.service import settings
-from tests.support.world import Browser, Company, World, _account
+from tests.support.world import Browser, Company, World, new_account
 
 T = TypeVar("T")
 
@@ -139,7 +139,10 @@ def second_tutor(world: World, company: Company) -> str:
     email = f"tutor2@{company.slug}.test"
     with world.app.app_context():
         with platform_scope("another tutor for a test"), transaction() as session:
-            account_id = _account(session, email, "Second tutor")
+            account = new_account(email, "Second tutor")
+            session.add(account)
+            session.flush()
+            account_id = account.id
         with tenant_scope(company.id), transaction() as session:
             person = Person(full_name="Berta Braun", email=email)
             session.add(person)
