@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import g, request
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select, select
 
+from app.core import plain
 from app.core.viewer import Viewer
 from app.core.web.viewing import viewer
 from app.domains.accounts.models import GUARDIAN, STUDENT, TUTOR
@@ -26,6 +28,8 @@ class Place:
     roles: frozenset[str] = frozenset()
     counts: str = ""
 
+
+_UNREAD: Select[Any] = select(*[messaging.unread(), notifications.unread()])
 
 LEARNERS, TUTORS = frozenset({STUDENT, GUARDIAN}), frozenset({TUTOR})
 PLACES = (
@@ -51,14 +55,12 @@ class Link(NamedTuple):
 
 
 def unread_counts(who: Viewer | None) -> dict[str, int]:
-    """How much waits for this person: messages and notifications. One statement each, once per page."""
+    """How much waits for this person: messages and notifications. One statement, once per page."""
     if who is None or who.person_id is None:
         return {}
     if "unread" not in g:
-        g.unread = {
-            "messages": messaging.unread_count(who.person_id),
-            "notifications": notifications.unread_count(who.person_id),
-        }
+        [(messages, told)] = plain.rows(_UNREAD, person=who.person_id)
+        g.unread = {"messages": messages, "notifications": told}
     found: dict[str, int] = g.unread
     return found
 

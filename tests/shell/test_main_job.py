@@ -22,14 +22,13 @@ from app.core.transaction import transaction
 from app.domains.booking import queries as booking
 from app.domains.booking.errors import NotOffered
 from app.domains.catalog import queries as catalog
-from app.domains.payments import queries as payments
 from app.domains.tenancy import service as tenancy
 from app.domains.tenancy.models import Tenant
 from app.providers.mail.mock import MockMailMessage
 from app.providers.payments.controls import SimulatorControls
 from app.shell.checks import broken_rules
 from tests.domains.booking.support import DAY, MINUTE, MONDAY, NOW
-from tests.domains.payments.support import DECLINED, Till, race, simulating
+from tests.domains.payments.support import DECLINED, Till, order_of, race, simulating
 from tests.support import lived
 from tests.support.databases import Database
 from tests.support.shop import Purchase, Shop
@@ -189,7 +188,7 @@ def test_a_visitor_holds_signs_in_pays_comes_and_the_tutor_earns(shop: Shop) -> 
     assert found
     with shop.till.open():
         seat = booking.seat_by_code(path.rsplit("/", 1)[1])
-        purchase = Purchase(seat, payments.order_by_code(found.group(1)))
+        purchase = Purchase(seat, order_of(found.group(1)))
     shop.at_the_provider(shop.press_pay(purchase, browser))
     shop.hear(purchase)
 

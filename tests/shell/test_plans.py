@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.scope import tenant_scope
+from app.core.viewer import Viewer
 from app.domains.accounts import queries as accounts
 from app.domains.accounts.service import signin
 from app.domains.booking import queries as booking
@@ -28,6 +29,8 @@ from app.domains.booking.queries.to_hold import to_hold
 from app.domains.booking.service.occupation import Claim, occupy
 from app.domains.catalog import queries as catalog
 from app.domains.catalog.queries import SearchArgs
+from app.domains.payments import queries as payments
+from app.shell.portal_menu import unread_counts
 from tests.domains.booking.support import DAY, HOUR, MONDAY, NOW
 from tests.support import lived
 from tests.support.databases import Database
@@ -65,6 +68,24 @@ INSERT INTO seat (tenant_id, code, lesson_id, student_id, payer_id, line_id, act
          '2027-01-01', '2027-01-01' FROM more;
 INSERT INTO occupation (tenant_id, resource_kind, resource_id, during, lesson_id)
   SELECT tenant_id, 'tutor', 1000000 + g, '[2027-02-01 00:00+00, 2027-02-01 01:00+00)', 1000000 + g FROM more;
+INSERT INTO sales_order (id, tenant_id, code, payer_id, actor, status, currency, total_minor, locale, placed_at,
+    expires_at, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 'O' || g, 1000000 + g, 'u:1', 'paid', 'EUR', 4000, 'en', '2027-01-01',
+         '2027-01-01', '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO order_line (id, tenant_id, order_id, kind, description, quantity, unit_minor, gross_minor, net_minor,
+    tax_minor, tax_rate_bp, tax_code, currency, refunded_minor, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 1000000 + g, 'seat', '', 1, 4000, 4000, 4000, 0, 0, '', 'EUR', 0, '2027-01-01',
+         '2027-01-01' FROM more;
+INSERT INTO payment (id, tenant_id, order_id, provider, code, status, currency, amount_minor, captured_minor,
+    refunded_minor, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 1000000 + g, 'mock', 'P' || g, 'captured', 'EUR', 4000, 4000, 0, '2027-01-01',
+         '2027-01-01' FROM more;
+INSERT INTO receipt (tenant_id, code, kind, number, order_id, issued_at, document)
+  SELECT tenant_id, 'R' || g, 'receipt', g, 1000000 + g, '2027-01-01', '{}' FROM more;
+INSERT INTO conversation (id, tenant_id, key, tutor_id, student_id, last_seq, created_at, changed_at)
+  SELECT 1000000 + g, tenant_id, 'C' || g, 1000000 + g, 2000000 + g, 1, '2027-01-01', '2027-01-01' FROM more;
+INSERT INTO notification (tenant_id, person_id, kind, key, data, url, happened_at)
+  SELECT tenant_id, 1000000 + g, 'booked', 'N' || g, '{}', '/', '2027-01-01' FROM more;
 INSERT INTO user_session (token_hash, user_id, tenant_id, kind, created_at, last_seen_at, expires_at)
   SELECT decode(lpad(to_hex(g), 64, '0'), 'hex'), 1000000 + g, tenant_id, 'web', '2027-01-01', '2027-01-01',
          '2028-01-01' FROM more;
@@ -123,9 +144,9 @@ def take_time(shop: World) -> None:
     db.session.rollback()
 
 
-def place_of_code_or_none() -> None:
+def nothing_found(read: Callable[[str], Any], code: str) -> None:
     with contextlib.suppress(NotFound):
-        booking.place_of_code("A" * 40)
+        read(code)
 
 
 HOT: dict[str, Callable[[World], Any]] = {
@@ -138,7 +159,14 @@ HOT: dict[str, Callable[[World], Any]] = {
     "who is where": lambda shop: in_the_way([(tutor(shop), booking_span())]),
     "whose time is taken": take_time,
     "what somebody holds": lambda shop: booking.held_by("v:1"),
-    "a seat by its code": lambda _shop: place_of_code_or_none(),
+    "a seat by its code": lambda _shop: nothing_found(booking.place_of_code, "A" * 40),
+    "a reservation's page": lambda _shop: nothing_found(booking.seat_reserved, "A" * 40),
+    "an order's page": lambda _shop: nothing_found(payments.order_seen, "A" * 20),
+    "somebody's orders": lambda shop: payments.orders_of(shop.anna.people["student"], now=NOW),
+    "a line's seat": lambda _shop: booking.places_of_line(1),
+    "what is unread": lambda shop: unread_counts(
+        Viewer(1, 1, "", "", frozenset(), shop.anna.id, person_id=shop.anna.people["student"])
+    ),
     "the search": lambda shop: catalog.search(SearchArgs()),
     "the search by words": lambda shop: catalog.search(SearchArgs(text="talk", level="all", sort="price")),
     "who teaches": lambda shop: catalog.tutors(20),

@@ -26,10 +26,10 @@ def on_order_paid(event: OrderPaid) -> None:
     for line in payments.lines_of(event.order_id):
         if line.kind != KIND:
             continue
-        seats = queries.seats_of_line(line.id)
-        for seat in seats:
-            service.confirm_seat(seat, line=line, was_expired=event.was_expired)
-        if not seats:
+        places = queries.places_of_line(line.id)
+        for place in places:
+            service.confirm_seat(place, line=line, was_expired=event.was_expired)
+        if not places:
             service.give_back_line(line, reason=_("Another order for the same place was paid or is open."))
 
 

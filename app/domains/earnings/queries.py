@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import joinedload, raiseload
 
@@ -69,19 +69,22 @@ class Totals:
     next_clears_at: dt.datetime | None
 
 
+_COMMISSION = (
+    select(CommissionPlan)
+    .where(
+        or_(CommissionPlan.person_id == bindparam("tutor"), CommissionPlan.person_id.is_(None)),
+        CommissionPlan.valid_from <= bindparam("at"),
+    )
+    .order_by(
+        CommissionPlan.person_id.nulls_last(), CommissionPlan.valid_from.desc(), CommissionPlan.id.desc()
+    )
+    .limit(1)
+)
+
+
 def commission_for(tutor_id: int, at: dt.datetime) -> Terms:
     """The tutor's own terms at that time, else those for all, else the house's."""
-    plan = db.session.scalars(
-        select(CommissionPlan)
-        .where(
-            or_(CommissionPlan.person_id == tutor_id, CommissionPlan.person_id.is_(None)),
-            CommissionPlan.valid_from <= at,
-        )
-        .order_by(
-            CommissionPlan.person_id.nulls_last(), CommissionPlan.valid_from.desc(), CommissionPlan.id.desc()
-        )
-        .limit(1)
-    ).one_or_none()
+    plan = db.session.scalars(_COMMISSION, {"tutor": tutor_id, "at": at}).one_or_none()
     if plan is None:
         return Terms(DEFAULT_TUTOR_SHARE_BP, DEFAULT_HOLD_DAYS, None)
     return Terms(plan.tutor_share_bp, plan.hold_days, plan)
@@ -110,8 +113,11 @@ def plan_for_update(plan_id: int) -> CommissionPlan:
     )
 
 
+_OF_SEAT = select(Earning).where(Earning.seat_id == bindparam("seat"))
+
+
 def of_seat(seat_id: int) -> Earning | None:
-    return db.session.scalars(select(Earning).where(Earning.seat_id == seat_id)).one_or_none()
+    return db.session.scalars(_OF_SEAT, {"seat": seat_id}).one_or_none()
 
 
 def of_seat_for_update(seat_id: int) -> Earning:

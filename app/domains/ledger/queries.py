@@ -6,7 +6,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import joinedload, raiseload, selectinload
 
 from app.core.db import db
@@ -59,25 +72,31 @@ class Statement:
     size: int
 
 
+def _accounts() -> Select[str, str, int | None, int]:
+    """One part by the company's own accounts, one by people's: for each the index has the way."""
+    texts, numbers = ARRAY(String), ARRAY(BigInteger)
+    named = and_(
+        LedgerAccount.code == any_(bindparam("codes", type_=texts)),
+        LedgerAccount.currency == any_(bindparam("currencies", type_=texts)),
+    )
+    theirs = LedgerAccount.person_id == any_(bindparam("people", type_=numbers))
+    columns = (LedgerAccount.code, LedgerAccount.currency, LedgerAccount.person_id, LedgerAccount.id)
+    return select(*columns).where(or_(and_(named, LedgerAccount.person_id.is_(None)), and_(named, theirs)))
+
+
+_ACCOUNTS = _accounts()  # made once: each posting asks
+
+
 def account_ids(places: Collection[tuple[str, str, int | None]]) -> dict[tuple[str, str, int | None], int]:
     """Those of these accounts (code, currency, person) that exist, with their ids."""
-    wanted = or_(
-        *(
-            and_(
-                LedgerAccount.code == code,
-                LedgerAccount.currency == currency,
-                LedgerAccount.person_id.is_(None)
-                if person_id is None
-                else LedgerAccount.person_id == person_id,
-            )
-            for code, currency, person_id in places
-        )
-    )
-    columns = (LedgerAccount.code, LedgerAccount.currency, LedgerAccount.person_id, LedgerAccount.id)
-    return {
-        (code, currency, person_id): account_id
-        for code, currency, person_id, account_id in db.session.execute(select(*columns).where(wanted))
+    asked = {
+        "codes": [code for code, _currency, _person in places],
+        "currencies": [currency for _code, currency, _person in places],
+        "people": [person_id for _code, _currency, person_id in places if person_id is not None],
     }
+    rows = db.session.execute(_ACCOUNTS, asked)
+    known = {(code, currency, person_id): account_id for code, currency, person_id, account_id in rows}
+    return {place: known[place] for place in places if place in known}
 
 
 def balance(code: str, currency: str, person_id: int | None = None) -> Money:

@@ -40,8 +40,9 @@ def post(
     source: tuple[str, int],
     lines: Sequence[Line],
     occurred_at: dt.datetime | None = None,
-) -> LedgerEntry:
-    """Write down what happened to money, once for each `key`: a repeat returns the entry that stands.
+) -> int:
+    """Write down what happened to money, once for each `key`: the entry's id, of a repeat the one's that
+    stands.
 
     Lines of nothing are dropped. Raises Unbalanced, also where nothing is left of them, and ValueError for an
     account that the chart does not know.
@@ -68,7 +69,7 @@ def reverse(entry: LedgerEntry, *, key: str, memo: str) -> LedgerEntry:
         if known.key != key:
             raise ReversedAlready(f"{entry.key} was reversed by {known.key}")
         return known
-    return _write(
+    made = _write(
         {
             "key": key,
             "kind": REVERSAL,
@@ -83,36 +84,41 @@ def reverse(entry: LedgerEntry, *, key: str, memo: str) -> LedgerEntry:
             for posting in queries.postings_of(entry.id)
         ],
     )
+    return queries.entry(made)
 
 
-def _write(values: dict[str, object], lines: Sequence[Line]) -> LedgerEntry:
+_ENTER = (
+    upsert(LedgerEntry.__table__)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+    .returning(LedgerEntry.__table__.c.id)
+)
+
+
+def _write(values: dict[str, object], lines: Sequence[Line]) -> int:
     policies.check_balanced(line.amount for line in lines)
     for line in lines:
         policies.check_account(line.code, line.person_id)
     tenant_id = scope.tenant_id()
-    entry_id = db.session.scalar(
-        upsert(LedgerEntry.__table__)
-        .values(tenant_id=tenant_id, recorded_at=clock.machine_now(), **values)
-        .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
-        .returning(LedgerEntry.id)
+    row = {"tenant_id": tenant_id, "recorded_at": clock.machine_now(), **values}
+    entry_id: int | None = db.session.scalar(_ENTER, row)
+    if entry_id is None:
+        return db.session.scalars(select(LedgerEntry.id).where(LedgerEntry.key == values["key"])).one()
+    check_later()
+    accounts = _accounts({_place(line) for line in lines})
+    db.session.execute(
+        insert(Posting.__table__),
+        [
+            {
+                "tenant_id": tenant_id,
+                "entry_id": entry_id,
+                "account_id": accounts[_place(line)],
+                "amount_minor": line.amount.minor,
+                "currency": line.amount.currency,
+            }
+            for line in lines
+        ],
     )
-    if entry_id is not None:
-        check_later()
-        accounts = _accounts({_place(line) for line in lines})
-        db.session.execute(
-            insert(Posting.__table__),
-            [
-                {
-                    "tenant_id": tenant_id,
-                    "entry_id": entry_id,
-                    "account_id": accounts[_place(line)],
-                    "amount_minor": line.amount.minor,
-                    "currency": line.amount.currency,
-                }
-                for line in lines
-            ],
-        )
-    return db.session.scalars(select(LedgerEntry).where(LedgerEntry.key == values["key"])).one()
+    return entry_id
 
 
 def _place(line: Line) -> _Place:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, func, select
 
+from app.core import plain, scope
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import ACTIVE, Account, Membership, Person
 from app.domains.booking.models import Lesson, Seat, SeatMove
-from app.domains.catalog.models import Offering, OfferingRevision, Review
+from app.domains.catalog.models import OfferingRevision, Review
 from app.domains.earnings.models import Earning
 from app.domains.notifications.models import Notification
-from app.domains.payments.models import OrderLine, Payment, Receipt, Refund
+from app.domains.payments.models import Receipt, Refund
+from app.domains.tenancy.models import Tenant
 
 PAGE = 30
 Row = TypeVar("Row")
@@ -35,13 +37,20 @@ class Reader:
     has_login: bool
 
 
-def unread_count(person_id: int) -> int:
-    """For the top bar."""
-    query = select(func.count()).select_from(Notification)
-    return int(
-        db.session.scalar(query.where(Notification.person_id == person_id, Notification.read_at.is_(None)))
-        or 0
+def unread() -> ScalarSelect[Any]:
+    """How many `person` has not read yet: of a statement past the ORM."""
+    told = Notification.__table__.c
+    query = select(func.count()).where(
+        told.tenant_id == plain.tenant(), told.person_id == bindparam("person"), told.read_at.is_(None)
     )
+    return query.scalar_subquery()
+
+
+_UNREAD = select(unread())
+
+
+def unread_count(person_id: int) -> int:
+    return int(plain.rows(_UNREAD, person=person_id)[0][0])
 
 
 def notifications_of(
@@ -94,27 +103,41 @@ def _forgotten(kind: str, until: dt.datetime) -> tuple[ColumnElement[bool], ...]
     )
 
 
+_PERSON, _MEMBERSHIP = Person.__table__.c, Membership.__table__.c
+_ACCOUNT = Account.__table__.c
+_READER = (
+    select(
+        _PERSON.id,
+        _PERSON.full_name,
+        _PERSON.email,
+        _PERSON.locale,
+        _PERSON.timezone,
+        _ACCOUNT.email.label("account_email"),
+        _ACCOUNT.locale.label("account_locale"),
+        _ACCOUNT.timezone.label("account_timezone"),
+    )
+    .select_from(Person.__table__)
+    .outerjoin(
+        Membership.__table__,
+        and_(
+            _MEMBERSHIP.tenant_id == plain.tenant(),
+            _MEMBERSHIP.person_id == _PERSON.id,
+            _MEMBERSHIP.status == ACTIVE,
+        ),
+    )
+    .outerjoin(Account.__table__, and_(_ACCOUNT.id == _MEMBERSHIP.user_id, _ACCOUNT.active.is_(True)))
+    .where(_PERSON.tenant_id == plain.tenant(), _PERSON.id == bindparam("person"))
+    .order_by(_ACCOUNT.id.nulls_last())
+    .limit(1)
+)
+
+
 def reader(person_id: int) -> Reader | None:
     """Who signs in reads at the address and in the language of their account."""
-    row = db.session.execute(
-        select(
-            Person.id,
-            Person.full_name,
-            Person.email,
-            Person.locale,
-            Person.timezone,
-            Account.email.label("account_email"),
-            Account.locale.label("account_locale"),
-            Account.timezone.label("account_timezone"),
-        )
-        .outerjoin(Membership, and_(Membership.person_id == Person.id, Membership.status == ACTIVE))
-        .outerjoin(Account, and_(Account.id == Membership.user_id, Account.active.is_(True)))
-        .where(Person.id == person_id)
-        .order_by(Account.id.nulls_last())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
+    found = plain.rows(_READER, person=person_id)
+    if not found:
         return None
+    (row,) = found
     return Reader(
         person_id=row.id,
         name=row.full_name,
@@ -125,78 +148,59 @@ def reader(person_id: int) -> Reader | None:
     )
 
 
+# -- What somebody is told about, with all that the app and a mail say of it; to be read only, or NotFound ---
+
+
+def company() -> Tenant:
+    """The one in scope."""
+    return _read(Tenant, scope.tenant_id())
+
+
 def seat(seat_id: int) -> Seat:
-    """With all that a mail says of it. Raises NotFound."""
-    lesson = joinedload(Seat.lesson)
-    return _one(
-        select(Seat)
-        .where(Seat.id == seat_id)
-        .options(
-            lesson.joinedload(Lesson.offering),
-            lesson.joinedload(Lesson.variant),
-            lesson.joinedload(Lesson.tutor),
-            joinedload(Seat.student),
-            joinedload(Seat.payer),
-        )
-    )
+    of_lesson = ("lesson.offering", "lesson.variant", "lesson.tutor")
+    return _read(Seat, seat_id, *of_lesson, "student", "payer")
 
 
 def lesson(lesson_id: int) -> Lesson:
-    """As `seat`. Raises NotFound."""
-    return _one(
-        select(Lesson)
-        .where(Lesson.id == lesson_id)
-        .options(joinedload(Lesson.offering), joinedload(Lesson.variant), joinedload(Lesson.tutor))
-    )
+    return _read(Lesson, lesson_id, "offering", "variant", "tutor")
 
 
 def move(move_id: int) -> SeatMove:
-    """Raises NotFound."""
-    return _one(select(SeatMove).where(SeatMove.id == move_id))
+    return _read(SeatMove, move_id)
 
 
 def revision(revision_id: int) -> OfferingRevision:
-    """With its offering. Raises NotFound."""
-    return _one(
-        select(OfferingRevision)
-        .where(OfferingRevision.id == revision_id)
-        .options(joinedload(OfferingRevision.offering))
-    )
+    return _read(OfferingRevision, revision_id, "offering.tutor")
 
 
 def review(review_id: int) -> Review:
-    """With its author, offering and tutor. Raises NotFound."""
-    return _one(
-        select(Review)
-        .where(Review.id == review_id)
-        .options(joinedload(Review.author), joinedload(Review.offering).joinedload(Offering.tutor))
-    )
+    return _read(Review, review_id, "author", "offering.tutor")
 
 
 def refund(refund_id: int) -> Refund:
-    """With the line it is for, and the order. Raises NotFound."""
-    return _one(
-        select(Refund)
-        .where(Refund.id == refund_id)
-        .options(
-            joinedload(Refund.line).joinedload(OrderLine.order),
-            joinedload(Refund.payment).joinedload(Payment.order),
-        )
-    )
+    return _read(Refund, refund_id, "line.order")
 
 
 def receipt(receipt_id: int) -> Receipt:
-    """With its order. Raises NotFound."""
-    return _one(select(Receipt).where(Receipt.id == receipt_id).options(joinedload(Receipt.order)))
+    return _read(Receipt, receipt_id, "order")
 
 
 def earning(earning_id: int) -> Earning:
-    """Raises NotFound."""
-    return _one(select(Earning).where(Earning.id == earning_id))
+    return _read(Earning, earning_id)
 
 
-def _one(query: Select[Row]) -> Row:
-    found: Row | None = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    if found is None:
+def _read(model: type[Row], row_id: int, *relations: str) -> Row:
+    kind: Any = model
+    records, by_id = _by_id(kind, *relations)
+    found: list[Row] = records.made(records.run(by_id, row=row_id))
+    if not found:
         raise NotFound
-    return found
+    return found[0]
+
+
+@cache
+def _by_id(model: type[Any], *relations: str) -> tuple[plain.Records, Select[Any]]:
+    records = plain.Records(model, relations, walled=True)
+    return records, select(*records.columns).select_from(records.source()).where(
+        records.wall, records.column("id") == bindparam("row")
+    )

@@ -15,6 +15,7 @@ from app.domains.notifications.events import MailDue
 from app.domains.notifications.models import Notification
 
 _NOTIFICATION = Notification.__table__.c
+_NOTIFY = insert(Notification.__table__).on_conflict_do_nothing().returning(_NOTIFICATION.id)
 _READ_THERE = (
     update(Notification.__table__)
     .where(
@@ -39,8 +40,7 @@ def notify(person_id: int, *, kind: str, key: str, data: Mapping[str, Any], url:
         "url": url,
         "happened_at": clock.now(),
     }
-    made = insert(Notification.__table__).values(row).on_conflict_do_nothing()
-    return db.session.execute(made.returning(Notification.__table__.c.id)).scalar() is not None
+    return db.session.execute(_NOTIFY, row).scalar() is not None
 
 
 def tell(

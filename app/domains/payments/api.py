@@ -33,7 +33,8 @@ from app.core.web.describing import (
 from app.core.web.site import site
 from app.core.web.viewing import on_tenant, signed_in
 from app.domains.payments import jobs, policies, queries, service
-from app.domains.payments.models import RECEIPT_KINDS, Order
+from app.domains.payments.models import RECEIPT_KINDS
+from app.domains.payments.queries import OrderSeen
 from app.domains.payments.service.receipts import title_of
 
 bp = Blueprint("payments_api", __name__)
@@ -61,8 +62,8 @@ def _payer() -> Viewer:
     return signed_in()
 
 
-def _order_of(who: Viewer, code: str) -> Order:
-    found = queries.order_by_code(code)
+def _order_of(who: Viewer, code: str) -> OrderSeen:
+    found = queries.order_seen(code)
     if not policies.belongs_to(found, person_id=who.person_id, actors={f"u:{who.user_id}"}):
         raise NotFound
     return found
@@ -83,8 +84,7 @@ def _started(order_id: int) -> dict[str, Any]:
     return {"client_secret": checkout.client_secret, "publishable_key": checkout.publishable_key}
 
 
-def _json(order: Order) -> dict[str, Any]:
-    receipts = queries.receipts_of([order.id])[order.id]
+def _json(order: OrderSeen) -> dict[str, Any]:
     return {
         "code": order.code,
         "state": policies.state_of(order, clock.now()),
@@ -112,7 +112,7 @@ def _json(order: Order) -> dict[str, Any]:
                 "label": title_of(receipt),
                 "url": f"{site().url}{url_for('documents.receipt', code=receipt.code)}",
             }
-            for receipt in receipts
+            for receipt in order.receipts
         ],
     }
 

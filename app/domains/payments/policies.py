@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from app.core.money import Money, half_up
 from app.domains.payments.models import (
@@ -18,7 +19,6 @@ from app.domains.payments.models import (
     PENDING,
     UNKNOWN,
     VOIDED,
-    Order,
     OrderLine,
 )
 from app.providers.payments import PaymentStatus, ProviderPayment, step
@@ -42,6 +42,44 @@ _REFERENCE = re.compile(r"t([1-9][0-9]{0,17}):([0-9A-Z]{20})", re.ASCII)
 _CONCERNS_US = ("payment_intent.", "charge.", "refund.")
 # The provider tells of the same moment as `payment_intent.succeeded` as well, which says nothing less.
 _TOLD_TWICE = frozenset({"charge.succeeded"})
+
+
+class HowItStands(Protocol):
+    """An order, or what was read of one."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def payer_id(self) -> int | None: ...
+    @property
+    def expires_at(self) -> dt.datetime: ...
+
+
+class Paying(Protocol):
+    """A payment."""
+
+    @property
+    def status(self) -> str: ...
+
+
+class Paid(Protocol):
+    """A line of an order."""
+
+    @property
+    def refunded_minor(self) -> int: ...
+
+
+class WithAll(HowItStands, Protocol):
+    """An order with its lines, and those of its payments that may still take money."""
+
+    @property
+    def total_minor(self) -> int: ...
+    @property
+    def lines(self) -> Sequence[Paid]: ...
+    @property
+    def payments(self) -> Sequence[Paying]: ...
 
 
 def tax_within(gross: Money, rate_bp: int) -> Money:
@@ -101,6 +139,11 @@ def is_about_making(event_type: str) -> bool:
     return event_type == "payment_intent.created"
 
 
+def is_about_paying(event_type: str) -> bool:
+    """Whether it is about how a payment is paid, and nothing that comes after."""
+    return event_type.startswith("payment_intent.")
+
+
 def is_about_refunds(event_type: str) -> bool:
     return event_type.startswith(("charge.refund", "refund."))
 
@@ -109,17 +152,17 @@ def is_about_dispute(event_type: str) -> bool:
     return event_type.startswith("charge.dispute.")
 
 
-def is_payable(order: Order, now: dt.datetime) -> bool:
+def is_payable(order: HowItStands, now: dt.datetime) -> bool:
     return order.status == OPEN and order.expires_at > now
 
 
-def belongs_to(order: Order, *, person_id: int | None, actors: Collection[str]) -> bool:
+def belongs_to(order: HowItStands, *, person_id: int | None, actors: Collection[str]) -> bool:
     """Whether somebody may see and pay an order: its payer, or who placed it."""
     return (person_id is not None and order.payer_id == person_id) or order.actor in actors
 
 
-def state_of(order: Order, now: dt.datetime) -> str:
-    """One word for what an order's page has to say; the order was read with its lines and payments."""
+def state_of(order: WithAll, now: dt.datetime) -> str:
+    """One word for what an order's page has to say."""
     under_way = next((p.status for p in order.payments if p.status in UNDER_WAY), None)
     if order.status == PAID:
         refunded = sum(line.refunded_minor for line in order.lines)

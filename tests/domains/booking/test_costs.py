@@ -73,7 +73,7 @@ def test_to_be_told_that_a_time_is_gone(shop: World, engine: Engine) -> None:
     with count_statements(engine) as seen:
         assert student.post_raw(f"{PATH}/hold", form).status_code == 409
     assert not any("advisory" in text for text in seen)
-    assert len(seen) == 9
+    assert len(seen) == 8
 
 
 def test_to_order(shop: World, engine: Engine) -> None:
@@ -84,6 +84,16 @@ def test_to_order(shop: World, engine: Engine) -> None:
     order = {"csrf_token": student.csrf(held), "student": shop.anna.people["student"]}
     checked = cost(engine, lambda: student.post_raw(held, order), 12).headers["Location"]
     assert checked.endswith("/check")
+
+
+def test_the_pages_on_the_way_to_the_payment(shop: World, engine: Engine) -> None:
+    """What is held; who it is, and for whom they can book; what waits in the top bar."""
+    student = shop.browser(shop.anna.host, shop.anna.email("student"))
+    held = student.post_raw(f"{PATH}/hold", hold_form(student)).headers["Location"]
+    cost(engine, lambda: student.get(held), 4, status=200)
+    order = {"csrf_token": student.csrf(held), "student": shop.anna.people["student"]}
+    checked = student.post_raw(held, order).headers["Location"]
+    cost(engine, lambda: student.get(checked), 3, status=200)
 
 
 @pytest.mark.parametrize("days", [1, 14, 31])

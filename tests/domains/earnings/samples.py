@@ -30,9 +30,10 @@ def tutor(session: Any, word: str) -> Person:
 def ledger_entry(session: Any, word: str) -> LedgerEntry:
     amount, seat_id = Money(6000, "EUR"), next(_seats)
     lines = [Line(CUSTOMER_FUNDS, amount), Line(TUTOR_PENDING, -amount, tutor(session, word).id)]
-    return service.post(
+    made = service.post(
         key=f"sale:{word}", kind="sale", memo=f"Lesson {word}", source=("seat", seat_id), lines=lines
     )
+    return queries.entry(made)
 
 
 def posting(session: Any, word: str) -> Posting:

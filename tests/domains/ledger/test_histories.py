@@ -160,7 +160,7 @@ class Ledger:
             source=("seat", int(key.partition(":")[0])),
             lines=[Line(code, Money(minor, currency), who) for code, currency, who, minor in amounts],
         )
-        assert made.key == key
+        assert queries.entry(made).key == key
         self._mine.write(key, amounts)
 
     def _reverse(self, key: str, new: str, *, twice: bool) -> None:

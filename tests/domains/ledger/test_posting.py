@@ -38,7 +38,11 @@ def eur(minor: int) -> Money:
     return Money(minor, "EUR")
 
 
-def capture(minor: int = 6000, *, key: str = "capture:1", **more: Any) -> LedgerEntry:
+def capture(minor: int = 6000, **more: Any) -> LedgerEntry:
+    return queries.entry(post(minor, **more))
+
+
+def post(minor: int = 6000, *, key: str = "capture:1", **more: Any) -> int:
     return service.post(
         key=key,
         kind="capture",
@@ -123,11 +127,10 @@ def test_threads_open_accounts_together(world: World) -> None:
     def pay(number: int) -> int:
         order = people[number % 4 :] + people[: number % 4]
         lines = [Line(TUTOR_PENDING, eur(-100), person) for person in order]
-        sale = service.post(
+        return service.post(
             key=f"sale:{number}", kind="sale", memo="", source=("seat", number),
             lines=[Line(CUSTOMER_FUNDS, eur(400)), *(lines if number % 2 else reversed(lines))],
         )  # fmt: skip
-        return sale.id
 
     assert len(set(together(world, 8, pay))) == 8
     with world.app.app_context(), tenant_scope(world.anna.id):
@@ -153,8 +156,9 @@ def test_lines_of_nothing_are_dropped(world: World) -> None:
                     Line(TUTOR_PENDING, eur(-50), world.anna.people["tutor"]),
                 ],
             )  # fmt: skip
-        assert [p.account.code for p in queries.entry(made.id).postings] == [CUSTOMER_FUNDS, TUTOR_PENDING]
-        assert len(made.memo) == 300
+        entry = queries.entry(made)
+        assert [p.account.code for p in entry.postings] == [CUSTOMER_FUNDS, TUTOR_PENDING]
+        assert len(entry.memo) == 300
 
 
 @pytest.mark.parametrize(
@@ -244,14 +248,14 @@ def test_currencies_have_books_of_their_own(world: World) -> None:
 
 
 def test_posting_costs_few_statements(world: World) -> None:
-    """Entry, accounts, postings and the entry again; the first time the accounts besides."""
+    """Entry, accounts and postings, the first time the accounts besides; a repeat finds the entry that stands."""
     with world.app.app_context(), tenant_scope(world.anna.id):
         with transaction():
             capture()
-        with transaction(), assert_statements(db.engine, 4):
-            capture(key="capture:2")
+        with transaction(), assert_statements(db.engine, 3):
+            post(key="capture:2")
         with transaction(), assert_statements(db.engine, 2):
-            capture(key="capture:2")
+            post(key="capture:2")
 
 
 def test_that_an_account_opened_stands_in_the_audit_trail(world: World, database: Database) -> None:

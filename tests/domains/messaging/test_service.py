@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from app.core import clock
+from app.core import clock, plain
 from app.core.db import db
 from app.core.errors import NotAllowed, NotFound, TooMany
 from app.core.scope import tenant_scope
@@ -161,6 +162,10 @@ def test_marks_only_rise(app: Flask, world: World) -> None:
             assert marks() == wanted
 
 
+def unread(person_id: int) -> int:
+    return int(plain.rows(select(queries.unread()), person=person_id)[0][0])
+
+
 def test_unread_counts_what_others_wrote(app: Flask, world: World) -> None:
     anna, talk = world.anna, open_conversation(app, world.anna)
     say(app, anna, talk, "tutor", "one")
@@ -168,11 +173,17 @@ def test_unread_counts_what_others_wrote(app: Flask, world: World) -> None:
     with app.app_context(), tenant_scope(anna.id):
         line = queries.conversations_of(anna.people["student"])[0]
         assert (line.unread, line.last_body, line.last_author) == (2, "two", "Tutor anna")
-        assert queries.unread_count(anna.people["student"]) == 1
-        assert queries.unread_count(anna.people["tutor"]) == 0
+        assert unread(anna.people["student"]) == 1
+        assert unread(anna.people["tutor"]) == 0
+        assert unread(anna.people["guardian"]) == 0, "not yet"
+        with transaction() as session:
+            session.add(Guardianship(guardian_id=anna.people["guardian"], child_id=anna.people["student"]))
+        assert unread(anna.people["guardian"]) == 1
+    with app.app_context(), tenant_scope(world.bert.id):
+        assert unread(anna.people["student"]) == 0, "it is another company's"
     say(app, anna, talk, "student", "three")  # whoever answers has read
     with app.app_context(), tenant_scope(anna.id):
-        assert queries.unread_count(anna.people["student"]) == 0
+        assert unread(anna.people["student"]) == 0
         assert queries.conversations_of(anna.people["tutor"])[0].unread == 1
 
 

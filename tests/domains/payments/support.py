@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 from werkzeug.test import TestResponse
 
 from app.core import clock
@@ -139,7 +140,7 @@ class Till:
 
     def order(self, bought: Bought) -> Order:
         with self.open():
-            return queries.order_by_code(bought.code)
+            return order_of(bought.code)
 
     def payment(self, bought: Bought) -> Payment:
         with self.open():
@@ -201,6 +202,13 @@ class Bought:
         return self.lines[0]
 
 
+def order_of(code: str) -> Order:
+    """With its lines and payments, as they are now."""
+    query = select(Order).where(Order.code == code)
+    query = query.options(selectinload(Order.lines), selectinload(Order.payments))
+    return db.session.scalars(query.execution_options(populate_existing=True)).one()
+
+
 def line(minor: int = 4000, currency: str = "EUR", **more: Any) -> NewLine:
     values = {
         "kind": KIND,
@@ -215,7 +223,7 @@ def line(minor: int = 4000, currency: str = "EUR", **more: Any) -> NewLine:
 def state(till: Till, bought: Bought) -> dict[str, Any]:
     """All that became of an order, without what differs from run to run."""
     with till.open():
-        order = queries.order_by_code(bought.code)
+        order = order_of(bought.code)
         payments = list(order.payments)
         numbers = [payment.id for payment in payments]
 

@@ -13,8 +13,8 @@ from app.core.money import Money
 from app.core.transaction import transaction
 from app.domains.payments import events, policies, queries, service
 from app.domains.payments.errors import AlreadyPaid, NotChargeable, OrderClosed, WrongCurrency
-from app.domains.payments.models import Order, OrderLine
-from tests.domains.payments.support import Till, line
+from app.domains.payments.models import Order, OrderLine, Receipt
+from tests.domains.payments.support import GOOD, Till, line
 
 TAXES = [
     # currency, unit, quantity, rate, gross, tax: half up, inside the price
@@ -150,7 +150,7 @@ def test_another_company_has_no_such_order(till: Till) -> None:
     with till.open(till.world.bert):
         for read in (
             lambda: queries.order(bought.id),
-            lambda: queries.order_by_code(bought.code),
+            lambda: queries.order_seen(bought.code),
             lambda: queries.line(bought.line),
             lambda: queries.order_of_line(bought.line),
             lambda: queries.order_for_update(bought.id),
@@ -162,7 +162,42 @@ def test_another_company_has_no_such_order(till: Till) -> None:
         assert queries.line(bought.line).order.id == bought.id
         for code in ("", "x", "\x00" * 20, "'" * 20, bought.code[:-1]):
             with pytest.raises(NotFound):
-                queries.order_by_code(code)
+                queries.order_seen(code)
+
+
+def test_what_is_seen_of_an_order(till: Till) -> None:
+    """Its lines and documents in their order, and the payment that may still take money, no other."""
+    bought = till.place(line(4000), line(2000, quantity=2, tax_rate_bp=0))
+
+    def seen() -> queries.OrderSeen:
+        with till.open():
+            return queries.order_seen(bought.code.lower())
+
+    assert (seen().payments, seen().receipts) == ((), ())
+    payment = till.start(bought)
+    [under_way] = seen().payments
+    assert (under_way.id, under_way.code, under_way.status) == (payment.id, payment.code, "pending")
+    assert (under_way.provider, under_way.provider_ref) == (payment.provider, payment.provider_ref)
+    till.controls.pay(payment.client_secret or "", GOOD)
+    till.ask(payment)
+    for line_id in reversed(bought.lines):
+        till.refund(line_id, 1000)
+    till.drain()
+    order = seen()
+    assert (order.status, order.total, order.payments) == ("paid", Money(8000, "EUR"), ())
+    assert [(each.id, each.quantity, each.gross_minor, each.tax_minor, each.refunded_minor)
+            for each in order.lines] == [
+        (bought.lines[0], 1, 4000, 639, 1000), (bought.lines[1], 2, 4000, 0, 1000),
+    ]  # fmt: skip
+    documents = till.all(Receipt, Receipt.order_id == bought.id)
+    assert [(each.kind, each.number, each.code) for each in order.receipts] == [
+        (row.kind, row.number, row.code) for row in documents
+    ]
+    assert [each.kind for each in order.receipts] == ["receipt", "credit_note", "credit_note"]
+    with till.open():
+        assert queries.payment_seen(payment.id).status == "captured"
+    with till.open(till.world.bert), pytest.raises(NotFound):
+        queries.payment_seen(payment.id)
 
 
 @pytest.mark.parametrize(

@@ -475,3 +475,28 @@ def test_the_way_to_the_provider_takes_few_statements(till: Till, payer: Browser
     bought = till.place()
     with till.app.app_context(), assert_statements(db.engine, 9):
         assert payer.post_raw(f"/pay/{bought.code}", form).status_code == 302
+
+
+def test_what_became_of_an_order_takes_few_statements(till: Till, payer: Browser) -> None:
+    """Who it is, the order with all that is shown of it, and what waits in the top bar; of a list also how many
+    there are."""
+    bought = till.buy()
+    payer.get("/account/")
+    with till.app.app_context(), assert_statements(db.engine, 2):
+        assert payer.get(f"/orders/{bought.code}/state").json == {"state": "paid"}
+    with till.app.app_context(), assert_statements(db.engine, 3):
+        assert payer.get(f"/orders/{bought.code}").status_code == 200
+    till.buy()
+    with till.app.app_context(), assert_statements(db.engine, 4):
+        assert payer.get("/account/orders/").status_code == 200
+
+
+def test_coming_back_from_the_provider_asks_it_at_once(till: Till, payer: Browser) -> None:
+    """And leads on without what the provider wrote into the address."""
+    bought = till.place()
+    till.pay(bought)
+    back = payer.get(f"/orders/{bought.code}?payment_intent=pi_1&payment_intent_client_secret=x")
+    assert (back.status_code, back.headers["Location"]) == (302, f"/orders/{bought.code}")
+    assert till.order(bought).status == "paid"
+    with till.app.app_context(), assert_statements(db.engine, 2):
+        assert payer.get(f"/orders/{bought.code}?payment_intent=pi_1").status_code == 302, "nothing to ask"

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from werkzeug.serving import make_server
 
 from app.core import clock
@@ -187,6 +188,38 @@ def test_a_message_comes_before_the_answer(
         thread.join()
     assert [event.type for event in till.told()] == ["payment_intent.created"]
     assert till.told()[0].tenant_id == till.company.id
+
+
+def test_what_is_in_the_books_is_no_news(till: Till) -> None:
+    """The payer came back, and we asked: the message that it is paid costs nothing more."""
+    bought = till.buy()
+    till.drain()
+    before = state(till, bought)
+    assert till.tell(*till.events("payment_intent.succeeded")).status_code == 200
+    assert [(e.status, e.note, e.tenant_id) for e in till.told()] == [
+        ("processed", "was known", till.company.id)
+    ]
+    assert till.drain() == 0
+    assert state(till, bought) == before
+
+
+def test_it_is_news_while_the_fee_is_not_known(till: Till) -> None:
+    bought = till.buy()
+    with till.writing():
+        db.session.execute(update(Payment).values(fee_minor=None))
+    till.hear(*till.events("payment_intent.succeeded"))
+    assert [(event.status, event.note) for event in till.told()] == [("processed", None)]
+    assert till.payment(bought).fee_minor is not None
+
+
+def test_who_names_our_payment_for_another_object_is_looked_at(till: Till) -> None:
+    """Our reference alone shows nothing: others can write it on theirs."""
+    till.buy()
+    till.drain()
+    (event,) = till.events("payment_intent.succeeded")
+    event["id"], event["data"]["object"]["id"] = "evt_other", "pi_other"
+    till.hear(event)
+    assert [event.status for event in till.told()] == ["ignored"]
 
 
 @pytest.mark.parametrize(

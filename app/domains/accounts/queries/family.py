@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Select, bindparam, or_, select
 
+from app.core import plain
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import ACTIVE, STUDENT, Guardianship, Membership, Person
@@ -36,16 +38,25 @@ def child_of(guardian_id: int, child_id: int, *, lock: bool = False) -> Person:
     return found
 
 
-def _learners() -> Select[Person]:
-    me = bindparam("oneself", type_=Person.id.type)
-    oneself = select(Membership.person_id).where(
-        Membership.person_id == me, Membership.role_key == STUDENT, Membership.status == ACTIVE
+_PEOPLE = plain.Records(Person, (), walled=True)
+
+
+def _learners() -> Select[Any]:
+    person, me = Person.__table__.c, bindparam("oneself", type_=Person.id.type)
+    member, guardianship = Membership.__table__.c, Guardianship.__table__.c
+    oneself = select(member.person_id).where(
+        member.tenant_id == plain.tenant(),
+        member.person_id == me,
+        member.role_key == STUDENT,
+        member.status == ACTIVE,
     )
-    children = select(Guardianship.child_id).where(Guardianship.guardian_id == me)
+    children = select(guardianship.child_id).where(
+        guardianship.tenant_id == plain.tenant(), guardianship.guardian_id == me
+    )
     return (
-        select(Person)
-        .where(or_(Person.id.in_(oneself), Person.id.in_(children)))
-        .order_by(Person.id != me, Person.full_name, Person.id)
+        select(*_PEOPLE.columns)
+        .where(_PEOPLE.wall, or_(person.id.in_(oneself), person.id.in_(children)))
+        .order_by(person.id != me, person.full_name, person.id)
     )
 
 
@@ -53,8 +64,9 @@ _LEARNERS = _learners()
 
 
 def learners_for(person_id: int) -> list[Person]:
-    """For whom somebody can book: oneself, first, as far as one is a student here, and one's children."""
-    return list(db.session.scalars(_LEARNERS, {"oneself": person_id}))
+    """For whom somebody can book: oneself, first, as far as one is a student here, and one's children. To be
+    read only: the ORM does not know them."""
+    return _PEOPLE.made(_PEOPLE.run(_LEARNERS, oneself=person_id))
 
 
 def guardianships_of(guardian_id: int) -> Sequence[Guardianship]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.core.money import Money
 from app.domains.booking.models import BOOKED, Seat
@@ -31,13 +31,20 @@ class Refundable:
     why: str
 
 
+class UnderPolicy(Protocol):
+    """A seat, or what was read of one."""
+
+    @property
+    def policy(self) -> dict[str, Any]: ...
+
+
 def counts_from(policy: dict[str, Any], lesson_start: dt.datetime) -> dt.datetime:
     """The start that a refund is counted from: the lesson's, or an earlier one it was moved from late."""
     kept = policy.get(COUNTS_FROM)
     return min(lesson_start, dt.datetime.fromisoformat(kept)) if kept else lesson_start
 
 
-def refund_start(seat: Seat, lesson_start: dt.datetime) -> dt.datetime:
+def refund_start(seat: UnderPolicy, lesson_start: dt.datetime) -> dt.datetime:
     """The last moment at which cancelling costs nothing."""
     return counts_from(seat.policy, lesson_start) - _minutes(seat, "free_until_minutes")
 
@@ -90,7 +97,7 @@ def may_move(seat: Seat, lesson_start: dt.datetime, at: dt.datetime) -> bool:
     return why_not_moved(seat, lesson_start, at) is None
 
 
-def move_deadline(seat: Seat, lesson_start: dt.datetime) -> dt.datetime:
+def move_deadline(seat: UnderPolicy, lesson_start: dt.datetime) -> dt.datetime:
     """The last moment at which it may be moved."""
     return lesson_start - _minutes(seat, "move_until_minutes")
 
@@ -106,5 +113,5 @@ def policy_after_move(
     return policy
 
 
-def _minutes(seat: Seat, name: str) -> dt.timedelta:
+def _minutes(seat: UnderPolicy, name: str) -> dt.timedelta:
     return dt.timedelta(minutes=int(seat.policy[name]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import get_locale
@@ -32,7 +32,7 @@ from app.domains.booking.portal.learners import Learners
 from app.domains.booking.portal.picker import Time, alternatives
 from app.domains.booking.portal.times import DateBlock
 from app.domains.booking.portal.words import deadlines, money_words, price_words
-from app.domains.booking.queries import pages
+from app.domains.booking.queries import SeatReserved
 from app.domains.catalog.models import GROUP
 from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
@@ -40,6 +40,8 @@ from app.domains.payments.jobs import payer_page_origin
 from app.domains.payments.policies import belongs_to, tax_within
 
 bp = Blueprint("reservation", __name__, template_folder="../templates")
+
+T = TypeVar("T", Seat, SeatReserved, queries.PlaceOfSeat)
 
 _LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
@@ -82,7 +84,7 @@ class HoldClock:
 def show(code: str) -> Any:
     """Who learns, what it costs and until when it is held; or what became of it."""
     seat = _enter(code)
-    if not isinstance(seat, Seat):
+    if not isinstance(seat, SeatReserved):
         return seat
     return _page(seat)
 
@@ -91,13 +93,13 @@ def show(code: str) -> Any:
 @keeps_text
 def order(code: str) -> Any:
     """Say who learns; on to the payment, or straight to the lesson where it costs nothing."""
-    place, who = _place(code), viewer()
+    place, who = _of_viewer(code, queries.place_of_code), viewer()
     if who is None:  # the sign-in ended meanwhile
         return redirect(url_for("accounts.login", next=url_for("reservation.show", code=place.code)))
     learners = Learners(who)
     form = learners.form(None)
     if not form.validate():
-        return _page(_seat(code), form=form, status=422)
+        return _page(_seen(code), form=form, status=422)
     try:
         with transaction():
             placed = service.begin_checkout(
@@ -113,12 +115,12 @@ def order(code: str) -> Any:
     except SlotTaken as error:
         form.show_refusal(error)
         found = alternatives(error.data.get("alternatives", ()), times.viewer_zone())
-        return _page(_seat(code), form=form, others=found, status=error.status)
+        return _page(_seen(code), form=form, others=found, status=error.status)
     except (TooManyHolds, TrialTaken) as error:
         form.show_refusal(error)
-        return _page(_seat(code), form=form, status=error.status)
+        return _page(_seen(code), form=form, status=error.status)
     except HoldExpired as error:
-        return _page(_seat(code), status=error.status)
+        return _page(_seen(code), status=error.status)
     if is_free:
         flash(_("It is booked. We have sent you a mail with everything you need."), "success")
         return redirect(url_for("learn.lesson", code=code.upper()))
@@ -129,10 +131,10 @@ def order(code: str) -> Any:
 def check(code: str) -> Any:
     """Everything once more before it is paid: who, when, how much, and until when it can be cancelled."""
     seat = _enter(code)
-    if not isinstance(seat, Seat):
+    if not isinstance(seat, SeatReserved):
         return seat
-    order_url, learner = _order_url(seat, viewer(), "pay"), seat.student
-    if not _is_held(seat, clock.now()) or order_url is None or learner is None or not seat.price_minor:
+    order_url = _order_url(seat, viewer(), "pay")
+    if not _is_held(seat, clock.now()) or order_url is None or not seat.student or not seat.price_minor:
         return redirect(url_for("reservation.show", code=seat.code))
     # The button leads to the provider's host, and browsers hold form-action against redirects, too.
     headers.let_forms_lead_to(payer_page_origin())
@@ -140,7 +142,7 @@ def check(code: str) -> Any:
     return render_template(
         "booking/check.html",
         reserved=reserved,
-        learner=learner.full_name,
+        learner=seat.student,
         clock=_clock(seat, clock.now(), reserved.zone),
         pay_url=order_url,
     )
@@ -151,7 +153,7 @@ def of_order(code: str) -> Any:
     """From an order, which knows no lessons, to what was booked with it: the check while it can be paid, what
     happens next once it is."""
     on_tenant()
-    who, found = viewer(), payment_queries.order_by_code(code)
+    who, found = viewer(), payment_queries.order_seen(code)
     if not belongs_to(found, person_id=who.person_id if who else None, actors=actors()):
         raise NotFound
     seats = [seat for line in found.lines for seat in queries.seats_of_line(line.id)]
@@ -164,7 +166,7 @@ def of_order(code: str) -> Any:
 @bp.post("/checkout/<code>/renew")
 def renew(code: str) -> Any:
     """Ten minutes more, once."""
-    seat = _seat(code)
+    seat = _of_viewer(code, queries.seat_by_code)
     try:
         with transaction():
             service.renew_hold(seat)
@@ -178,7 +180,7 @@ def renew(code: str) -> Any:
 @bp.post("/checkout/<code>/release")
 def release(code: str) -> Any:
     """Give it up; others can have it at once."""
-    seat = _seat(code)
+    seat = _of_viewer(code, queries.seat_by_code)
     slug = seat.lesson.offering.slug
     with transaction():
         service.release_hold(seat)
@@ -189,29 +191,23 @@ def release(code: str) -> Any:
 # -- Whose it is -------------------------------------------------------------------------------------------
 
 
-def _seat(code: str) -> Seat:
-    """Raises NotFound for a code that is none, or somebody else's."""
+def _of_viewer(code: str, read: Callable[[str], T]) -> T:
+    """The seat as it is read. Raises NotFound for a code that is none, or somebody else's."""
     on_tenant()
     if not SEAT_CODE.fullmatch(code.upper()):
         raise NotFound
-    seat = queries.seat_by_code(code.upper())
+    seat = read(code.upper())
     if not _is_open_to_viewer(seat):
         raise NotFound
     return seat
 
 
-def _place(code: str) -> queries.PlaceOfSeat:
-    """As `_seat`, where no more is asked of it."""
-    on_tenant()
-    if not SEAT_CODE.fullmatch(code.upper()):
-        raise NotFound
-    place = queries.place_of_code(code.upper())
-    if not _is_open_to_viewer(place):
-        raise NotFound
-    return place
+def _seen(code: str) -> SeatReserved:
+    """What pages show of it. Raises NotFound."""
+    return _of_viewer(code, queries.seat_reserved)
 
 
-def _is_open_to_viewer(seat: Seat | queries.PlaceOfSeat) -> bool:
+def _is_open_to_viewer(seat: Seat | SeatReserved | queries.PlaceOfSeat) -> bool:
     if seat.actor.startswith("v:") and seat.status in {HELD, LAPSED, RELEASED}:
         return True
     who = viewer()
@@ -223,7 +219,7 @@ def _enter(code: str) -> Any:
     """The seat; a visitor is asked to sign in for whatever they can't see, whether there is such a thing or
     not."""
     try:
-        return _seat(code)
+        return _seen(code)
     except NotFound:
         if viewer() is None:
             return to_sign_in()
@@ -234,7 +230,7 @@ def _enter(code: str) -> Any:
 
 
 def _page(
-    seat: Seat, *, form: StudentForm | None = None, others: Sequence[Time] = (), status: int = 200
+    seat: SeatReserved, *, form: StudentForm | None = None, others: Sequence[Time] = (), status: int = 200
 ) -> Any:
     who, now = viewer(), clock.now()
     reserved = _reserved(seat)
@@ -272,15 +268,15 @@ def _page(
     return page, status
 
 
-def _is_held(seat: Seat, now: dt.datetime) -> bool:
+def _is_held(seat: Seat | SeatReserved, now: dt.datetime) -> bool:
     return seat.status == HELD and seat.expires_at is not None and seat.expires_at > now
 
 
-def _next_steps(seat: Seat, who: Viewer | None) -> dict[str, Any]:
+def _next_steps(seat: SeatReserved, who: Viewer | None) -> dict[str, Any]:
     """Where somebody goes who has booked; nothing for a lesson that is not theirs to see."""
     mine = who is not None and who.person_id in {seat.payer_id, seat.student_id}
     is_mine = mine and seat.student_id is not None
-    message = f"/messages/with/{seat.lesson.tutor_id}/{seat.student_id}"
+    message = f"/messages/with/{seat.tutor_id}/{seat.student_id}"
     file = url_for("learn.calendar_file", code=seat.code)
     return {
         "is_free": not seat.price_minor,
@@ -290,7 +286,7 @@ def _next_steps(seat: Seat, who: Viewer | None) -> dict[str, Any]:
     }
 
 
-def _clock(seat: Seat, now: dt.datetime, zone: str) -> HoldClock:
+def _clock(seat: SeatReserved, now: dt.datetime, zone: str) -> HoldClock:
     expires_at = seat.expires_at
     assert expires_at is not None, "what is held has an end"
     return HoldClock(
@@ -301,30 +297,28 @@ def _clock(seat: Seat, now: dt.datetime, zone: str) -> HoldClock:
     )
 
 
-def _reserved(seat: Seat) -> Reserved:
-    lesson, zone = seat.lesson, times.viewer_zone()
-    offering = lesson.offering
-    rate = offering.tax_rate
-    differs = not times.same_clock(zone, lesson.timezone, lesson.starts_at)
+def _reserved(seat: SeatReserved) -> Reserved:
+    zone = times.viewer_zone()
+    differs = not times.same_clock(zone, seat.timezone, seat.starts_at)
     return Reserved(
         code=seat.code,
         url=url_for("reservation.show", code=seat.code),
-        title=offering.title,
-        variant=lesson.variant.name,
-        tutor=lesson.tutor.full_name,
-        place=_place_words(lesson.place or ""),
-        when=times.span_words(lesson.starts_at, lesson.ends_at, zone),
+        title=seat.title,
+        variant=seat.variant,
+        tutor=seat.tutor,
+        place=_place_words(seat.place or ""),
+        when=times.span_words(seat.starts_at, seat.ends_at, zone),
         zone=zone,
-        date=times.date_block(lesson.starts_at, zone),
-        tutors_when=times.span_words(lesson.starts_at, lesson.ends_at, lesson.timezone) if differs else "",
-        tutors_zone=times.zone_words(lesson.timezone),
+        date=times.date_block(seat.starts_at, zone),
+        tutors_when=times.span_words(seat.starts_at, seat.ends_at, seat.timezone) if differs else "",
+        tutors_zone=times.zone_words(seat.timezone),
         price=price_words(seat.price),
-        tax=_tax_words(seat.price, rate.rate_bp, rate.name) if rate is not None and rate.rate_bp else "",
+        tax=_tax_words(seat.price, seat.tax_rate_bp, seat.tax_name or "") if seat.tax_rate_bp else "",
         deadlines=deadlines(seat, zone),
-        offering_url=url_for("booking.show", slug=offering.slug, variant=lesson.variant_id),
-        hold_url=url_for("booking.hold", slug=offering.slug),
-        variant_id=lesson.variant_id,
-        is_group=offering.kind == GROUP,
+        offering_url=url_for("booking.show", slug=seat.slug, variant=seat.variant_id),
+        hold_url=url_for("booking.hold", slug=seat.slug),
+        variant_id=seat.variant_id,
+        is_group=seat.kind == GROUP,
     )
 
 
@@ -339,23 +333,22 @@ def _tax_words(price: Money, rate_bp: int, name: str) -> str:
     return _("%(tax)s of it is %(name)s.", tax=money_words(tax_within(price, rate_bp)), name=name)
 
 
-def _others(seat: Seat, now: dt.datetime, zone: str) -> list[Time]:
+def _others(seat: SeatReserved, now: dt.datetime, zone: str) -> list[Time]:
     """The next free times, the same one first where nobody has taken it."""
-    lesson = seat.lesson
-    if lesson.offering.kind == GROUP:
+    if seat.kind == GROUP:
         return []
     found = queries.alternatives(
-        lesson.tutor_id,
-        lesson.ends_at - lesson.starts_at,
-        after=max(now, lesson.starts_at),
+        seat.tutor_id,
+        seat.ends_at - seat.starts_at,
+        after=max(now, seat.starts_at),
         student_id=seat.student_id,
         count=6,
     )
     return alternatives(found, zone)
 
 
-def _order_url(seat: Seat, who: Viewer | None, what: str = "orders") -> str | None:
+def _order_url(seat: SeatReserved, who: Viewer | None, what: str = "orders") -> str | None:
     """What was ordered for it, for whoever ordered: a payment may be under way."""
-    if seat.line_id is None or who is None or seat.payer_id != who.person_id:
+    if seat.order is None or who is None or seat.payer_id != who.person_id:
         return None
-    return f"/{what}/{pages.orders_of_lines([seat.line_id])[seat.line_id].code}"
+    return f"/{what}/{seat.order}"

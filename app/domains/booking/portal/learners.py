@@ -10,7 +10,7 @@ from app.domains.accounts import queries as accounts
 from app.domains.accounts.models import GUARDIAN, Person
 from app.domains.accounts.service import registration
 from app.domains.booking.forms import StudentForm
-from app.domains.booking.models import Seat
+from app.domains.booking.queries import SeatReserved
 
 ONESELF = "me"  # a guardian who takes no lessons yet
 
@@ -34,7 +34,7 @@ class Learners:
             return _("Myself (%(name)s)", name=person.full_name)
         return person.full_name
 
-    def form(self, seat: Seat | None) -> StudentForm:
+    def form(self, seat: SeatReserved | None) -> StudentForm:
         chosen = str(seat.student_id) if seat is not None and seat.student_id else None
         if chosen is None and len(self.choices) == 1:
             only = self.choices[0][0]

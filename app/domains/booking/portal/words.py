@@ -29,6 +29,7 @@ from app.domains.booking.models import (
 )
 from app.domains.booking.policies.refunds import WHOLE_BP
 from app.domains.booking.portal.times import moment_words
+from app.domains.booking.queries.reserved import SeatReserved
 from app.domains.catalog.policies import minutes_in_words
 
 TONES = {
@@ -246,9 +247,9 @@ def refunded_sentences(seat: Seat, zone: str) -> list[str]:
     return [cancelled, _over_words(seat, moment_words(free_until, zone))]
 
 
-def deadlines(seat: Seat, zone: str) -> list[str]:
+def deadlines(seat: SeatReserved, zone: str) -> list[str]:
     """What the policy comes to for this lesson, by the calendar: for whoever is about to pay."""
-    starts_at = seat.lesson.starts_at
+    starts_at = seat.starts_at
     free_until = policies.refund_start(seat, starts_at)
     late = int(seat.policy["late_refund_bp"])
     if not seat.price_minor:

@@ -36,11 +36,13 @@ from app.domains.booking.queries.locks import (
     order_of_seat_for_update,
     place_of_code,
     place_of_seat,
+    places_of_line,
     seat_for_update,
     seat_with_lesson_for_update,
     seats_for_update,
     students_of,
 )
+from app.domains.booking.queries.reserved import SeatReserved, seat_reserved
 from app.domains.booking.queries.tables import PEOPLE, Terms, Timetable, terms_of, timetable
 from app.domains.booking.queries.timetable import (
     alternatives,
@@ -61,6 +63,7 @@ __all__ = [
     "PEOPLE",
     "Held",
     "PlaceOfSeat",
+    "SeatReserved",
     "Terms",
     "Session",
     "Timetable",
@@ -91,6 +94,7 @@ __all__ = [
     "place_of_code",
     "policy_now",
     "place_of_seat",
+    "places_of_line",
     "rules_of",
     "schedule_for_update",
     "schedule_of",
@@ -98,6 +102,7 @@ __all__ = [
     "seat_by_code",
     "seat_for_update",
     "seat_with_lesson_for_update",
+    "seat_reserved",
     "seats_for_update",
     "seats_of_line",
     "seats_of_people",

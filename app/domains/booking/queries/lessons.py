@@ -55,6 +55,7 @@ def _lesson_options() -> tuple[ExecutableOption, ...]:
 _SEAT = select(Seat).options(*_seat_options())
 _SEAT_BY_ID = _SEAT.where(Seat.id == bindparam("seat"))
 _SEAT_BY_CODE = _SEAT.where(Seat.code == bindparam("code"))
+_SEAT_OF_LINE = select(Seat).where(Seat.line_id == bindparam("line"))
 
 
 def seat(seat_id: int) -> Seat:
@@ -76,7 +77,7 @@ def _one_seat(query: Select[Seat], **values: Any) -> Seat:
 
 def seats_of_line(line_id: int) -> Sequence[Seat]:
     """The seat that an order line paid for: one, or none where the line was replaced."""
-    return db.session.scalars(select(Seat).where(Seat.line_id == line_id)).all()
+    return db.session.scalars(_SEAT_OF_LINE, {"line": line_id}).all()
 
 
 def seats_of_people(

@@ -68,6 +68,7 @@ def _places() -> Select[Any]:
 
 _BY_ID = _places().where(Seat.__table__.c.id == bindparam("seat"))
 _BY_CODE = _places().where(Seat.__table__.c.code == bindparam("code"))
+_BY_LINE = _places().where(Seat.__table__.c.line_id == bindparam("line"))
 
 
 def place_of_seat(seat_id: int) -> PlaceOfSeat:
@@ -78,6 +79,11 @@ def place_of_seat(seat_id: int) -> PlaceOfSeat:
 def place_of_code(code: str) -> PlaceOfSeat:
     """As `place_of_seat`. Whoever has a hold's code may go on with it; what is booked is its people's."""
     return _one_place(plain.rows(_BY_CODE, code=code))
+
+
+def places_of_line(line_id: int) -> list[PlaceOfSeat]:
+    """Of the seat that an order line paid for: one, or none where the line was replaced."""
+    return [PlaceOfSeat(*row) for row in plain.rows(_BY_LINE, line=line_id)]
 
 
 def _one_place(rows: Sequence[Any]) -> PlaceOfSeat:

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from flask_babel import LazyString
-from sqlalchemy import and_, bindparam, delete, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import Range, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.core import clock
+from app.core import clock, plain
 from app.core.audit import note
 from app.core.db import db
 from app.core.errors import Conflict
@@ -203,12 +203,25 @@ def vacate_lesson(lesson: Lesson) -> None:
     db.session.execute(delete(Occupation).where(Occupation.lesson_id == lesson.id))
 
 
+def _prolonging(*, with_tutor: bool) -> Update:
+    """Made once."""
+    table = Occupation.__table__
+    theirs: ColumnElement[bool] = table.c.seat_id == bindparam("seat")
+    if with_tutor:
+        theirs = or_(theirs, and_(table.c.lesson_id == bindparam("lesson"), table.c.seat_id.is_(None)))
+    until = bindparam("until", type_=table.c.expires_at.type)
+    return update(table).where(table.c.tenant_id == plain.tenant(), theirs).values(expires_at=until)
+
+
+_PROLONG, _PROLONG_WITH_TUTOR = _prolonging(with_tutor=False), _prolonging(with_tutor=True)
+
+
 def prolong(seat: Seat, lesson: Lesson, *, expires_at: dt.datetime | None) -> None:
     """What the seat takes stays taken until then, or for good. A group class's own row stays as it is."""
-    theirs = Occupation.seat_id == seat.id
-    if not is_group(lesson):
-        theirs = or_(theirs, and_(Occupation.lesson_id == lesson.id, Occupation.seat_id.is_(None)))
-    db.session.execute(update(Occupation).where(theirs).values(expires_at=expires_at))
+    if is_group(lesson):
+        plain.write(_PROLONG, seat=seat.id, until=expires_at)
+    else:
+        plain.write(_PROLONG_WITH_TUTOR, seat=seat.id, lesson=lesson.id, until=expires_at)
 
 
 def slot_taken(

@@ -135,7 +135,7 @@ def _description(lesson: Lesson, locale: str) -> str:
     return f"{lesson.offering.title}, {lesson.variant.name}, {begins}"[:300]
 
 
-def confirm_seat(seat: Seat, *, line: OrderLine, was_expired: bool) -> bool:
+def confirm_seat(seat: Seat | PlaceOfSeat, *, line: OrderLine, was_expired: bool) -> bool:
     """Its line is paid: the seat is booked and its price shared. Paid too late, it is booked if time and
     place are still free; else it is lost, and the money goes back by itself (False). Again changes nothing.
 
@@ -210,6 +210,6 @@ def _book(seat: Seat, lesson: Lesson, line: OrderLine, *, was_expired: bool) -> 
         gross=line.gross,
         tax=Money(line.tax_minor, line.currency),
         tax_rate_bp=line.tax_rate_bp,
-        platform_fee_bp=tenancy.tenant(scope.tenant_id()).plan.platform_fee_bp,
+        platform_fee_bp=tenancy.platform_fee_of(scope.tenant_id()),
     )
     announce(events.SeatBooked(tenant_id=seat.tenant_id, seat_id=seat.id))

@@ -22,7 +22,6 @@ from app.core.events import Delivery
 from app.core.ids import fingerprint
 from app.core.money import Money
 from app.domains.notifications import queries
-from app.domains.tenancy import queries as tenancy
 from app.domains.tenancy.models import CLOSED
 from app.providers.mail import Attachment, CalendarPart, Mail, Mailbox
 
@@ -68,7 +67,7 @@ class Letter:
 
 def place() -> Place | None:
     """The company in scope; None for one that is closed, which writes to nobody."""
-    tenant = tenancy.tenant(scope.tenant_id())
+    tenant = queries.company()
     if tenant.status == CLOSED:
         return None
     settings = current_app.extensions["settings"]

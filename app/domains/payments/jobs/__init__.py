@@ -4,6 +4,7 @@ from app.domains.payments.jobs.documents import drawn, receipt_pdf
 from app.domains.payments.jobs.listening import process_event
 from app.domains.payments.jobs.paying import (
     Checkout,
+    ask,
     ask_payment,
     call_off,
     call_off_payments,
@@ -17,6 +18,7 @@ from app.domains.payments.jobs.refunding import ask_refund, submit_refund
 
 __all__ = [
     "Checkout",
+    "ask",
     "ask_payment",
     "ask_refund",
     "call_off",

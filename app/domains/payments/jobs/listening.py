@@ -12,7 +12,8 @@ from app.core.transaction import transaction
 from app.domains.payments import policies, queries, service
 from app.domains.payments.errors import UnlikeOurs
 from app.domains.payments.jobs.paying import provider
-from app.domains.payments.models import RECEIVED, ProviderEvent
+from app.domains.payments.models import RECEIVED
+from app.domains.payments.queries import EventSeen
 from app.domains.payments.service import webhooks
 from app.providers.payments import PaymentRefused, ProviderPayment
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 def process_event(delivery: Delivery) -> None:
     """LATER of ProviderEventStored, in the platform's scope: an event says that something happened; what is
     true now is asked for, and taken over in the scope of the tenant whose it is."""
-    event = queries.provider_event(delivery.event.provider_event_id)
+    event = queries.event_seen(delivery.event.provider_event_id)
     if event.status != RECEIVED:
         return
     scope.release()
@@ -32,7 +33,7 @@ def process_event(delivery: Delivery) -> None:
         webhooks.settle(event.id, tenant_id=tenant_id, note=note)
 
 
-def _worked_off(event: ProviderEvent) -> tuple[int | None, str]:
+def _worked_off(event: EventSeen) -> tuple[int | None, str]:
     """Whose it was, None for nobody's, and a remark."""
     if event.provider != provider().name:
         return None, "of a provider that is not in use"
@@ -55,7 +56,7 @@ def _worked_off(event: ProviderEvent) -> tuple[int | None, str]:
             return None, f"{error.code}: payment {payment_id}"
 
 
-def _caught_up(payment_id: int, seen: ProviderPayment, event: ProviderEvent) -> str:
+def _caught_up(payment_id: int, seen: ProviderPayment, event: EventSeen) -> str:
     with transaction():
         service.record_payment(payment_id, seen)
     if policies.is_about_dispute(event.type):

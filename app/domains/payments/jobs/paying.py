@@ -17,6 +17,7 @@ from app.core.transaction import transaction
 from app.domains.payments import policies, queries, service
 from app.domains.payments.errors import AlreadyPaid, OrderClosed
 from app.domains.payments.models import CAPTURED, OPEN, PAID, Payment
+from app.domains.payments.queries import PaymentSeen
 from app.providers.payments import PaymentProvider, PaymentRefused, PaymentRequest, ProviderPayment
 
 GIVEN_UP_AFTER = dt.timedelta(hours=1)
@@ -129,23 +130,28 @@ def _looked_at_or_made(payment: Payment) -> ProviderPayment:
 def ask_payment(payment_id: int) -> Payment:
     """Ask the provider how a payment stands, and take it over. One that it does not know is made if its order
     can still be paid, and given up after an hour. Opens its own transactions."""
-    payment = queries.payment(payment_id)
-    if payment.provider != provider().name:
-        return payment  # of a provider that is not in use any more
-    seen = _found(payment)
+    return ask(queries.payment_seen(payment_id))
+
+
+def ask(known: PaymentSeen) -> Payment:
+    """As `ask_payment`, for whoever has just read it."""
+    if known.provider != provider().name:
+        return queries.payment(known.id)  # of a provider that is not in use any more
+    seen = _found(known)
     if seen is None:
-        return _nothing_found(payment_id)
+        return _nothing_found(known.id)
     crash_point("payment.found")
     with transaction():
-        payment = service.record_payment(payment_id, seen)
+        payment = service.record_payment(known.id, seen)
     if payment.status in policies.UNDER_WAY and payment.order.status != OPEN:
-        return call_off(payment_id)
+        return call_off(known.id)
     return payment
 
 
-def _found(payment: Payment) -> ProviderPayment | None:
-    ref, reference = payment.provider_ref, policies.reference_of(scope.tenant_id(), payment.code)
+def _found(known: PaymentSeen) -> ProviderPayment | None:
+    reference = policies.reference_of(scope.tenant_id(), known.code)
     scope.release()
+    ref = known.provider_ref
     return provider().retrieve_payment(ref) if ref else provider().find_payment(reference)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -11,14 +10,14 @@ from app.core.errors import NotFound
 from app.core.web.viewing import on_tenant, to_sign_in, viewer
 from app.core.web.visitor import actors
 from app.domains.payments import policies, queries
-from app.domains.payments.models import Order
+from app.domains.payments.queries import OrderSeen
 
 
-def order_of_viewer(code: str, read: Callable[[str], Order] = queries.order_by_code) -> Order:
-    """With its lines and payments, or as `read` gives it. Raises NotFound."""
+def order_of_viewer(code: str) -> OrderSeen:
+    """Raises NotFound."""
     on_tenant()
     who = viewer()
-    order = read(code)
+    order = queries.order_seen(code)
     if not policies.belongs_to(order, person_id=who.person_id if who else None, actors=actors()):
         raise NotFound
     return order

@@ -14,9 +14,10 @@ from app.core.web import headers
 from app.core.web.site import site
 from app.domains.payments import jobs, policies, queries, service
 from app.domains.payments.errors import AlreadyPaid, OrderClosed
-from app.domains.payments.models import PENDING, Order
+from app.domains.payments.models import PENDING
 from app.domains.payments.portal.access import enter, order_of_viewer
 from app.domains.payments.portal.views import view_of
+from app.domains.payments.queries import OrderSeen
 from app.providers.payments import PaymentRefused
 
 bp = Blueprint("checkout", __name__, template_folder="../templates")
@@ -29,7 +30,7 @@ _STRIPE_FRAMES = f"{_STRIPE} https://*.js.stripe.com https://hooks.stripe.com"
 def pay(code: str) -> Any:
     """What is to be paid, until when, and the button."""
     order = enter(code)
-    if not isinstance(order, Order):
+    if not isinstance(order, OrderSeen):
         return order
     if not policies.is_payable(order, clock.now()):
         return redirect(url_for("orders.show", code=order.code))
@@ -39,12 +40,12 @@ def pay(code: str) -> Any:
 @bp.post("/pay/<code>")
 def start(code: str) -> Any:
     """To the provider. A double click, another tab and "back" all lead to the same payment."""
-    order = order_of_viewer(code, read=queries.order_alone)
+    order = order_of_viewer(code)
     order_id = order.id
     try:
         if not order.total_minor:
             with transaction():
-                service.pay_free(order)
+                service.pay_free(queries.order(order_id))
             return redirect(url_for("orders.show", code=order.code))
         scope.release()
         payment = jobs.start_payment(order_id)
@@ -56,7 +57,7 @@ def start(code: str) -> Any:
     except ProviderUnavailable as error:
         return _away(code, error)
     except PaymentRefused:
-        return _page(queries.order_by_code(code), problem=_refused_words()), 422
+        return _page(queries.order_seen(code), problem=_refused_words()), 422
     going_on = jobs.checkout_of(payment, return_url=return_url(order))
     return redirect(going_on.url or url_for("checkout.card", code=order.code))
 
@@ -65,7 +66,7 @@ def start(code: str) -> Any:
 def card(code: str) -> Any:
     """The provider's form in our page, where the provider has no page of its own for the payer."""
     order = enter(code)
-    if not isinstance(order, Order):
+    if not isinstance(order, OrderSeen):
         return order
     payment = queries.payment_under_way(order.id)
     if (
@@ -82,12 +83,12 @@ def card(code: str) -> Any:
     return _with_stripe(make_response(page))
 
 
-def return_url(order: Order) -> str:
+def return_url(order: OrderSeen) -> str:
     """Where the provider sends the payer back to."""
     return f"{site().url}{url_for('orders.show', code=order.code)}"
 
 
-def _page(order: Order, *, problem: str = "") -> str:
+def _page(order: OrderSeen, *, problem: str = "") -> str:
     """The form leads to the provider's host, and browsers hold form-action against redirects too."""
     headers.let_forms_lead_to(jobs.payer_page_origin() if order.total_minor else None)
     return render_template(
@@ -101,7 +102,7 @@ def _page(order: Order, *, problem: str = "") -> str:
 
 def _away(code: str, error: ProviderUnavailable) -> Any:
     """Nothing is lost: the order stays open, and the next try goes on with the same payment."""
-    order = queries.order_by_code(code)
+    order = queries.order_seen(code)
     payment = queries.payment_under_way(order.id)
     # Before the provider said which payment it is, nobody can have paid it.
     nothing_charged = payment is None or payment.status != PENDING

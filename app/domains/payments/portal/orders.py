@@ -8,15 +8,15 @@ from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 
-from app.core import clock, scope
+from app.core import clock
 from app.core.errors import DomainError
 from app.core.ids import row_id
 from app.core.moments import moment
 from app.core.web.viewing import login_required, on_tenant, signed_in
 from app.domains.payments import jobs, policies, queries
-from app.domains.payments.models import Order
 from app.domains.payments.portal.access import enter, order_of_viewer
 from app.domains.payments.portal.views import refund_views, sum_sentences, view_of
+from app.domains.payments.queries import OrderSeen
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +30,16 @@ def show(code: str) -> Any:
     """How an order stands, in words. On the way back from the provider it is asked at once, so that nobody
     waits for a message of its; what it wrote into the address goes, since a key is in it."""
     order = enter(code)
-    if not isinstance(order, Order):
+    if not isinstance(order, OrderSeen):
         return order
     if "payment_intent" in request.args:
-        _up_to_date(order, unless_asked_within=dt.timedelta())
+        _ask(order, unless_asked_within=dt.timedelta())
         return redirect(url_for("orders.show", code=order.code))
     order = _up_to_date(order)
-    receipts = queries.receipts_of([order.id])[order.id]
     refunds = queries.refunds_of_order(order.id) if any(line.refunded_minor for line in order.lines) else ()
     return render_template(
         "payments/order.html",
-        order=view_of(order, receipts),
+        order=view_of(order),
         refunds=refund_views(refunds),
         why=sum_sentences(order) if order.total_minor else (),
     )
@@ -59,14 +58,15 @@ def mine() -> Any:
     on_tenant()
     who = signed_in()
     page = min(row_id(request.args.get("page", "1")) or 1, 10_000)
-    count, rows = (0, []) if who.person_id is None else _orders_of(who.person_id, page)
+    nothing: tuple[int, list[OrderSeen]] = (0, [])
+    theirs = who.person_id
+    count, rows = nothing if theirs is None else queries.orders_of(theirs, now=clock.now(), page=page)
     pages = max(1, -(-count // queries.PAGE))
     if page > pages:
         return redirect(url_for("orders.mine", page=pages))
-    documents = queries.receipts_of([order.id for order in rows])
     return render_template(
         "payments/orders.html",
-        orders=[view_of(order, documents[order.id]) for order in rows],
+        orders=[view_of(order) for order in rows],
         count=count,
         moment=moment,
         previous_url=url_for("orders.mine", page=page - 1) if page > 1 else None,
@@ -74,21 +74,18 @@ def mine() -> Any:
     )
 
 
-def _orders_of(person_id: int, page: int) -> tuple[int, list[Order]]:
-    count, rows = queries.orders_of(person_id, now=clock.now(), page=page)
-    return count, list(rows)
-
-
-def _up_to_date(order: Order, *, unless_asked_within: dt.timedelta = ASKED_AGAIN_AFTER) -> Order:
+def _up_to_date(order: OrderSeen) -> OrderSeen:
     """As the provider says now, unless it was asked just before or is away."""
-    code = order.code
-    waiting = [p for p in order.payments if p.status in policies.UNDER_WAY and p.provider_ref]
+    return queries.order_seen(order.code) if _ask(order, unless_asked_within=ASKED_AGAIN_AFTER) else order
+
+
+def _ask(order: OrderSeen, *, unless_asked_within: dt.timedelta) -> bool:
+    """Have what is under way looked at, the provider willing: whether it may be otherwise now."""
     since = clock.machine_now() - unless_asked_within
-    for payment in waiting:
-        if payment.asked_at is None or payment.asked_at <= since:
-            scope.release()
-            try:
-                jobs.ask_payment(payment.id)
-            except DomainError:
-                log.warning("payment %s can't be asked for just now", payment.id, exc_info=True)
-    return queries.order_by_code(code) if waiting else order
+    due = [p for p in order.payments if p.provider_ref and (p.asked_at is None or p.asked_at <= since)]
+    for payment in due:
+        try:
+            jobs.ask(payment)
+        except DomainError:
+            log.warning("payment %s can't be asked for just now", payment.id, exc_info=True)
+    return bool(due)

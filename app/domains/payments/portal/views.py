@@ -24,10 +24,9 @@ from app.domains.payments.models import (
     REQUESTED,
     SUBMITTED,
     SUCCEEDED,
-    Order,
-    Receipt,
     Refund,
 )
+from app.domains.payments.queries import OrderSeen
 from app.domains.payments.service.receipts import title_of
 
 
@@ -151,9 +150,7 @@ def words(amount: Money) -> str:
     return amount.format(get_locale() or "en")
 
 
-def view_of(order: Order, receipts: Sequence[Receipt] = ()) -> OrderView:
-    """An order that was read with its lines and payments."""
-
+def view_of(order: OrderSeen) -> OrderView:
     def amount(minor: int) -> str:
         return words(Money(minor, order.currency))
 
@@ -186,7 +183,7 @@ def view_of(order: Order, receipts: Sequence[Receipt] = ()) -> OrderView:
                 url_for("documents.receipt", code=receipt.code),
                 "file-text",
             )
-            for receipt in receipts
+            for receipt in order.receipts
         ],
     )
 
@@ -212,7 +209,7 @@ def refund_views(refunds: Sequence[Refund]) -> list[RefundView]:
     ]
 
 
-def sum_sentences(order: Order) -> list[str]:
+def sum_sentences(order: OrderSeen) -> list[str]:
     """Why an order costs what it costs."""
     found = []
     for line in order.lines:
@@ -242,7 +239,7 @@ def sum_sentences(order: Order) -> list[str]:
     return [*found, _("There are no fees on top: you pay the price that was shown when you booked.")]
 
 
-def _taxes(order: Order) -> list[tuple[str, str]]:
+def _taxes(order: OrderSeen) -> list[tuple[str, str]]:
     """How much of each tax there is in the total."""
     found: dict[int, int] = {}
     for line in order.lines:

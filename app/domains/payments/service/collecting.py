@@ -30,6 +30,7 @@ from app.domains.payments.models import (
     VOIDED,
     Allocation,
     Order,
+    OrderLine,
     Payment,
 )
 from app.domains.payments.service import receipts
@@ -97,6 +98,8 @@ def record_payment(payment_id: int, seen: ProviderPayment) -> Payment:
     _check_alike(payment, seen)
     payment.provider_ref = seen.id
     payment.client_secret = seen.client_secret or payment.client_secret
+    if payment.status != CAPTURED:  # which nobody need ask for again
+        _note_asked(payment)
     status = policies.status_of(seen)
     if status in Payment.MOVES[payment.status]:
         payment.failure_code = (seen.failure_code or "")[:LONGEST_REASON] or None
@@ -104,9 +107,8 @@ def record_payment(payment_id: int, seen: ProviderPayment) -> Payment:
             _capture(order, payment, seen)
         else:
             move_to(payment, status)
-    if payment.status == CAPTURED:
-        _book_fee(order, payment, seen)
-    _note_asked(payment)
+    elif payment.status == CAPTURED:
+        _book_fee(order, payment, _new_fee(payment, seen))
     return payment
 
 
@@ -124,10 +126,15 @@ def _check_alike(payment: Payment, seen: ProviderPayment) -> None:
 
 def _capture(order: Order, payment: Payment, seen: ProviderPayment) -> None:
     was_expired = not policies.is_payable(order, clock.now())
+    with db.session.no_autoflush:  # all of it is written at once
+        lines = queries.lines_of(order.id)
     move_to(payment, CAPTURED)
     payment.captured_minor = seen.captured_minor
     payment.captured_at = order.paid_at = clock.now()
+    fee = _new_fee(payment, seen)
     move_to(order, PAID)
+    db.session.add_all(_allocation(line, payment) for line in lines)
+    db.session.flush()  # who fulfils the lines may have to give the money back at once
     ledger.post(
         key=f"capture:{payment.id}",
         kind="capture",
@@ -135,31 +142,36 @@ def _capture(order: Order, payment: Payment, seen: ProviderPayment) -> None:
         source=("payment", payment.id),
         lines=[Line(PROVIDER_BALANCE, payment.amount), Line(CUSTOMER_FUNDS, -payment.amount)],
     )
+    _book_fee(order, payment, fee)
     crash_point("capture.posted")
-    for line in queries.lines_of(order.id):
-        db.session.add(
-            Allocation(
-                line_id=line.id,
-                payment_id=payment.id,
-                source=CARD,
-                amount_minor=line.gross_minor,
-                refunded_minor=0,
-                currency=line.currency,
-            )
-        )
-    db.session.flush()  # who fulfils the lines may have to give the money back at once
     announce(events.OrderPaid(scope.tenant_id(), order.id, was_expired=was_expired))
     crash_point("capture.fulfilled")
     receipts.issue_receipt(order)  # last: the counter is everybody's
 
 
-def _book_fee(order: Order, payment: Payment, seen: ProviderPayment) -> None:
-    """Once it is known. One in another currency than the books' stays out of them."""
+def _allocation(line: OrderLine, payment: Payment) -> Allocation:
+    """All of the line by this payment."""
+    return Allocation(
+        line_id=line.id,
+        payment_id=payment.id,
+        source=CARD,
+        amount_minor=line.gross_minor,
+        refunded_minor=0,
+        currency=line.currency,
+    )
+
+
+def _new_fee(payment: Payment, seen: ProviderPayment) -> Money | None:
+    """What the provider keeps for it, when that is known for the first time. One in another currency than the
+    books' stays out of them."""
     if payment.fee_minor is not None or seen.fee_minor is None or seen.fee_currency != payment.currency:
-        return
+        return None
     payment.fee_minor = seen.fee_minor
-    fee = Money(seen.fee_minor, payment.currency)
-    if fee.minor:
+    return Money(seen.fee_minor, payment.currency)
+
+
+def _book_fee(order: Order, payment: Payment, fee: Money | None) -> None:
+    if fee is not None and fee.minor:
         ledger.post(
             key=f"fee:{payment.id}",
             kind="fee",

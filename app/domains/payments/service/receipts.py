@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import format_decimal
 from flask_babel import gettext as _
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core import clock, ids, scope
@@ -17,6 +16,7 @@ from app.core.money import Money
 from app.core.pdf import ReceiptDocument, ReceiptLine
 from app.domains.payments import events, policies, queries
 from app.domains.payments.models import CREDIT_NOTE, RECEIPT, Order, Receipt, ReceiptCounter, Refund
+from app.domains.payments.queries import ReceiptSeen
 from app.domains.tenancy import queries as tenancy
 
 CODE_LENGTH = 40
@@ -56,12 +56,12 @@ def issue_credit_note(order: Order, refund: Refund) -> Receipt:
     return _issue(CREDIT_NOTE, order, refund, content)
 
 
-def number_of(receipt: Receipt) -> str:
+def number_of(receipt: Receipt | ReceiptSeen) -> str:
     """Its number as people quote it, such as R-000012."""
     return f"{_LETTER[receipt.kind]}-{receipt.number:06d}"
 
 
-def title_of(receipt: Receipt) -> str:
+def title_of(receipt: Receipt | ReceiptSeen) -> str:
     number = number_of(receipt)
     if receipt.kind == CREDIT_NOTE:
         return str(_("Credit note %(number)s", number=number))
@@ -159,18 +159,17 @@ def _issue(kind: str, order: Order, refund: Refund | None, content: dict[str, An
     return receipt
 
 
+_COUNTER = ReceiptCounter.__table__
+_COUNT = (
+    insert(_COUNTER)
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "kind"], set_={"next_number": _COUNTER.c.next_number + 1}
+    )
+    .returning(_COUNTER.c.next_number)
+)
+
+
 def _next_number(kind: str) -> int:
     """Whoever comes next waits for our end: a number that is taken back with us is theirs."""
-    db.session.execute(
-        insert(ReceiptCounter)
-        .values(tenant_id=scope.tenant_id(), kind=kind, next_number=1)
-        .on_conflict_do_nothing(index_elements=["tenant_id", "kind"])
-    )
-    counter = db.session.scalars(
-        select(ReceiptCounter)
-        .where(ReceiptCounter.kind == kind)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
-    counter.next_number += 1
-    return counter.next_number - 1
+    first = {"tenant_id": scope.tenant_id(), "kind": kind, "next_number": 2}
+    return int(db.session.execute(_COUNT, first).scalar_one()) - 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core import audit, clock
 from app.core.db import db
 from app.core.events import announce
 from app.domains.payments import events, policies, queries
-from app.domains.payments.models import IGNORED, PROCESSED, RECEIVED, ProviderEvent
+from app.domains.payments.models import CAPTURED, IGNORED, PROCESSED, RECEIVED, Payment, ProviderEvent
 from app.providers.payments import ProviderEvent as Seen
 
 # What nobody here needs to know of a payer, and what opens their payment.
@@ -27,11 +28,24 @@ _LEFT_OUT = frozenset(
 )
 
 
+_EVENT = ProviderEvent.__table__
+_SETTLE = (
+    update(_EVENT)
+    .where(_EVENT.c.id == bindparam("event"))
+    .values(
+        status=bindparam("state"),
+        tenant_id=bindparam("whose"),
+        note=bindparam("remark"),
+        processed_at=bindparam("now"),
+    )
+)
+
+
 def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
     """Keep an event, and have it worked off; False where it was kept before. One that tells us nothing is
     kept, and that is all."""
     ignored = policies.why_ignored(event.type)
-    known_to = None if ignored else _whose_making_is_known(event, provider)
+    known_to = None if ignored else _to_whom_it_is_no_news(event, provider)
     now = clock.machine_now()
     event_id = db.session.scalar(
         insert(ProviderEvent)
@@ -56,23 +70,50 @@ def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
     return event_id is not None
 
 
-def _whose_making_is_known(event: Seen, provider: str) -> int | None:
-    """The tenant for whom we make, or have made, this payment ourselves, if that is all it says; None for
-    whatever must be worked off. It comes with each purchase, mostly before the answer to our own call."""
-    if not policies.is_about_making(event.type) or not event.payment_id:
-        return None
+def _to_whom_it_is_no_news(event: Seen, provider: str) -> int | None:
+    """The tenant of whose payment it tells what we know; None for whatever must be worked off. With each
+    purchase it comes twice: that there is a payment, mostly before the answer to our own call; and that it is
+    paid, about when the payer comes back and we ask."""
     place = policies.read_reference(event.metadata.get("reference"))
-    if place is None or not queries.is_of_our_making(*place, provider=provider, ref=event.payment_id):
+    if place is None or not event.payment_id:
         return None
-    return place[0]
+    if policies.is_about_making(event.type):
+        is_known = queries.is_of_our_making(*place, provider=provider, ref=event.payment_id)
+    elif policies.is_about_paying(event.type):
+        is_known = _is_in_the_books(*place, provider=provider, ref=event.payment_id)
+    else:
+        return None
+    return place[0] if is_known else None
+
+
+_IN_THE_BOOKS = select(Payment.id).where(
+    Payment.tenant_id == bindparam("tenant"),
+    Payment.code == bindparam("code"),
+    Payment.provider == bindparam("provider"),
+    Payment.provider_ref == bindparam("ref"),
+    Payment.status == CAPTURED,
+    Payment.fee_minor.is_not(None),
+)
+
+
+def _is_in_the_books(tenant_id: int, code: str, *, provider: str, ref: str) -> bool:
+    """Whether its money came and its fee is known: of the paying itself nothing can follow any more."""
+    which = {"tenant": tenant_id, "code": code, "provider": provider, "ref": ref}
+    return db.session.scalar(_IN_THE_BOOKS, which) is not None
 
 
 def settle(event_id: int, *, tenant_id: int | None, note: str = "") -> None:
     """It was worked off, for this tenant; without one it was nobody's, and `note` says why."""
-    event = queries.provider_event_for_update(event_id)
-    event.status = IGNORED if tenant_id is None else PROCESSED
-    event.tenant_id, event.note = tenant_id, note[:500] or None
-    event.processed_at = clock.machine_now()
+    db.session.execute(
+        _SETTLE,
+        {
+            "event": event_id,
+            "state": IGNORED if tenant_id is None else PROCESSED,
+            "whose": tenant_id,
+            "remark": note[:500] or None,
+            "now": clock.machine_now(),
+        },
+    )
 
 
 def process_again(event: ProviderEvent) -> None:

@@ -440,5 +440,5 @@ def test_the_checkout_takes_few_statements(stage: Stage) -> None:
     guardian.get(f"/checkout/{code}")
     with count_statements(engine) as seen:
         assert guardian.get(f"/checkout/{code}").status_code == 200
-    # The viewer, the seat with all it is shown with, who can learn, and the two counts of the top bar.
-    assert len(seen) <= 5, "\n".join(seen)
+    # The viewer, the seat with all it is shown with, who can learn, and the counts of the top bar.
+    assert len(seen) == 4, "\n".join(seen)

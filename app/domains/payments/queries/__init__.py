@@ -1,0 +1,98 @@
+"""Reads of payments. The `_for_update` ones give the row as it is now, locked; locks are taken in the order
+order, payment, line, allocation."""
+
+from app.domains.payments.queries.orders import (
+    expired_orders,
+    line,
+    line_for_update,
+    lines_of,
+    order,
+    order_for_update,
+    order_of_line,
+    payer_of,
+)
+from app.domains.payments.queries.payments import (
+    is_of_our_making,
+    payment,
+    payment_by_reference,
+    payment_for_update,
+    payment_under_way,
+    payment_with_order_for_update,
+    payments_of,
+    unresolved,
+)
+from app.domains.payments.queries.receipts import (
+    note_of_refund,
+    receipt,
+    receipt_by_code,
+    receipt_for_update,
+    receipt_of_order,
+)
+from app.domains.payments.queries.refunds import (
+    allocations_for_update,
+    dispute_by_ref,
+    refund,
+    refund_by_code,
+    refund_for_update,
+    refunded_of_line,
+    refunds_of_order,
+    standing_dispute,
+)
+from app.domains.payments.queries.seen import (
+    PAGE,
+    LineSeen,
+    OrderSeen,
+    PaymentSeen,
+    ReceiptSeen,
+    order_seen,
+    orders_of,
+    payment_seen,
+)
+from app.domains.payments.queries.told import (
+    EventSeen,
+    event_seen,
+    provider_event_for_update,
+)
+
+__all__ = [
+    "EventSeen",
+    "LineSeen",
+    "OrderSeen",
+    "PAGE",
+    "PaymentSeen",
+    "ReceiptSeen",
+    "allocations_for_update",
+    "dispute_by_ref",
+    "event_seen",
+    "expired_orders",
+    "is_of_our_making",
+    "line",
+    "line_for_update",
+    "lines_of",
+    "note_of_refund",
+    "order",
+    "order_for_update",
+    "order_of_line",
+    "order_seen",
+    "orders_of",
+    "payer_of",
+    "payment",
+    "payment_by_reference",
+    "payment_for_update",
+    "payment_seen",
+    "payment_under_way",
+    "payment_with_order_for_update",
+    "payments_of",
+    "provider_event_for_update",
+    "receipt",
+    "receipt_by_code",
+    "receipt_for_update",
+    "receipt_of_order",
+    "refund",
+    "refund_by_code",
+    "refund_for_update",
+    "refunded_of_line",
+    "refunds_of_order",
+    "standing_dispute",
+    "unresolved",
+]

@@ -1,0 +1,43 @@
+"""What the reads of payments have in common: a row that must be there, as it is or locked."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, bindparam, inspect, literal, select
+from sqlalchemy.orm import Mapper
+
+from app.core.db import Model, db
+from app.core.errors import NotFound
+
+Row = TypeVar("Row", bound=Model)
+
+
+def one(query: Select[Row]) -> Row:
+    """Raises NotFound."""
+    found: Row | None = db.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def locked(model: type[Row], row_id: int) -> Row:
+    """Raises NotFound."""
+    found: Row | None = db.session.scalars(_lock(inspect(model)), {"row": row_id}).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+@lru_cache(maxsize=32)
+def _lock(mapper: Mapper[Any]) -> Select[Any]:
+    model = mapper.class_
+    query = select(model).where(model.id == bindparam("row")).with_for_update(of=model)
+    return query.execution_options(populate_existing=True)
+
+
+def in_words(state: str) -> ColumnElement[str]:
+    """One of our states, written into the statement: with a parameter PostgreSQL could not tell that an index
+    for some states will do."""
+    return literal(state, literal_execute=True)
