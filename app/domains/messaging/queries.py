@@ -303,16 +303,17 @@ def unread() -> ScalarSelect[Any]:
         here.where(talk.student_id == person),
         here.where(talk.student_id.in_(children)),
     ).subquery()
-    read = select(member.read_seq).where(
+    seen = and_(
         member.tenant_id == plain.tenant(), member.conversation_id == theirs.c.id, member.person_id == person
     )
     new = select(message.id).where(
         message.tenant_id == plain.tenant(),
         message.conversation_id == theirs.c.id,
-        message.seq > func.coalesce(read.scalar_subquery(), 0),
+        message.seq > func.coalesce(member.read_seq, 0),
         message.author_id != person,
     )
-    return select(func.count()).select_from(theirs).where(new.exists()).scalar_subquery()
+    talks = theirs.outerjoin(ConversationMember.__table__, seen)
+    return select(func.count()).select_from(talks).where(new.exists()).scalar_subquery()
 
 
 def pairs_that_hold(pairs: Collection[tuple[int, int]]) -> set[tuple[int, int]]:

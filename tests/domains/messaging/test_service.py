@@ -187,6 +187,25 @@ def test_unread_counts_what_others_wrote(app: Flask, world: World) -> None:
         assert queries.conversations_of(anna.people["tutor"])[0].unread == 1
 
 
+def test_unread_in_one_of_several_conversations(app: Flask, world: World) -> None:
+    """What somebody has read is told apart by conversation."""
+    anna, talk = world.anna, open_conversation(app, world.anna)
+    with app.app_context(), tenant_scope(anna.id), transaction() as session:
+        other = Person(full_name="Second student")
+        session.add(other)
+        session.flush()
+        tutor = session.get(Person, anna.people["tutor"])
+        second, other_id = service.open_conversation(tutor, other).id, other.id
+    say(app, anna, talk, "student", "one")
+    say(app, anna, talk, "tutor", "two")  # whoever answers has read
+    with app.app_context(), tenant_scope(anna.id):
+        assert [unread(anna.people["tutor"]), unread(other_id)] == [0, 0]
+    say(app, anna, second, "tutor", "three")
+    with app.app_context(), tenant_scope(anna.id):
+        found = [unread(anna.people["tutor"]), unread(anna.people["student"]), unread(other_id)]
+        assert found == [0, 1, 1]
+
+
 def test_more_than_a_hand_can_write(app: Flask, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "MESSAGES_PER_PERSON", policies.Limit(3, dt.timedelta(minutes=1)))
     talk = open_conversation(app, world.anna)
