@@ -35,6 +35,7 @@ NEVER = 1_000_000  # numbers from here on are announced in transactions that rol
 HANDLERS = 3
 FEWEST_KILLS = 21
 EVENTS_PER_KILL = 8  # then it is left in peace, or the restarts would be all that happens
+EVENTS_PER_SECOND = 15  # or all of it is over before anything can be killed
 DOUBLES_ARE_SEEN_FROM = 1000  # with fewer events the control may be lucky
 MOST_SECONDS = 600
 
@@ -213,7 +214,9 @@ def run(
     with database.connect() as connection, nursery(settings, tmp_path / "processes.log") as place:
         result = Run(connection, events)
         killer = Killer(place, random.Random(seed))
-        announcers = Announcers(app, (world.anna.id, world.bert.id, None), events, events / 60, seed)
+        announcers = Announcers(
+            app, (world.anna.id, world.bert.id, None), events, events / EVENTS_PER_SECOND, seed
+        )
         for name in ("dispatcher", "worker"):
             place.start(name)
         announcers.start()
