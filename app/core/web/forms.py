@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.support import NullTranslations, Translations
 from flask import g
-from flask_babel import get_timezone
+from flask_babel import get_locale, get_timezone
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -24,6 +26,7 @@ from wtforms import (
 )
 from wtforms.fields.choices import Choice  # type: ignore[attr-defined]
 from wtforms.fields.core import UnboundField
+from wtforms.i18n import messages_path
 from wtforms.validators import InputRequired, StopValidation
 
 from app.core.errors import DomainError
@@ -36,6 +39,9 @@ class Form(FlaskForm):
     """The base of every form. After a refusal `show_refusal` puts the words where they belong."""
 
     class Meta(FlaskForm.Meta):
+        def get_translations(self, form: Any) -> Any:
+            return _words_of_wtforms(str(get_locale() or "en"))
+
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
             bound = super().bind_field(form, unbound, options)
             if isinstance(bound, StringField):
@@ -66,6 +72,12 @@ class Form(FlaskForm):
             self.refusals.append(str(error))
         else:
             field.errors = [*field.errors, str(error)]
+
+
+@cache
+def _words_of_wtforms(language: str) -> NullTranslations:
+    """Flask-WTF would read the file with each request: every form says what would be no number."""
+    return Translations.load(messages_path(), [language], domain="wtforms")
 
 
 class Filled(InputRequired):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_babel import force_locale
 from werkzeug.datastructures import MultiDict
 from wtforms import IntegerField, PasswordField, StringField, TextAreaField
 from wtforms.validators import InputRequired
@@ -55,6 +56,17 @@ def test_a_local_time_is_kept_as_utc(
     assert not form.at.errors
     assert form.at.data == moment
     assert form.shown == text, "what was typed is shown again"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("de", "Keine gültige, ganze Zahl."), ("en", "Not a valid integer value."), ("ar", "قيمة العدد الحقيقي غير صالحة.")],
+)
+def test_what_wtforms_says_is_in_the_readers_language(app: Flask, language: str, words: str) -> None:
+    with app.test_request_context(), force_locale(language):
+        form = Filling(formdata=MultiDict({"name": "x", "number": "five"}), meta={"csrf": False})
+        form.validate()
+        assert form.number.errors == [words]
 
 
 @pytest.mark.parametrize(
