@@ -60,7 +60,11 @@ def test_a_local_time_is_kept_as_utc(
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("de", "Keine gültige, ganze Zahl."), ("en", "Not a valid integer value."), ("ar", "قيمة العدد الحقيقي غير صالحة.")],
+    [
+        ("de", "Keine gültige, ganze Zahl."),
+        ("en", "Not a valid integer value."),
+        ("ar", "قيمة العدد الحقيقي غير صالحة."),
+    ],
 )
 def test_what_wtforms_says_is_in_the_readers_language(app: Flask, language: str, words: str) -> None:
     with app.test_request_context(), force_locale(language):
