@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from psycopg import Connection, Error
+from psycopg import Connection, Cursor, Error
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,6 +22,9 @@ LONG_SECONDS = 5.0
 # psycopg's own hundred they would push each other out.
 MOST_PREPARED = 300
 _LAY_SINCE = "lay_since"
+# Execution options of a statement whose best plan depends on whose rows it reads and on how many of them are
+# wanted: a list, a sum. A plan that is kept was made for a company of the usual size.
+PLANNED_ANEW: Mapping[str, bool] = MappingProxyType({"planned_anew": True})
 
 
 def prepare(connection: Connection[Any], _entry: ConnectionPoolEntry) -> None:
@@ -70,3 +75,12 @@ EVENTS: Sequence[tuple[Callable[..., None], str]] = (
     (note, "checkin"),
     (look, "checkout"),
 )
+
+
+@event.listens_for(Engine, "do_execute")
+def plan_anew(cursor: Cursor[Any], statement: str, parameters: Any, context: Any) -> bool | None:
+    """What asks for it is not prepared."""
+    if context is None or "planned_anew" not in context.execution_options:
+        return None
+    cursor.execute(statement, parameters, prepare=False)
+    return True

@@ -181,3 +181,14 @@ def test_what_was_written_without_an_edge_is_lost(small_pool: Flask, companies: 
     assert answer.text == "done"
     with platform_scope("what a test has to see"):
         assert "Nobody" not in set(db.session.scalars(select(Person.full_name)))
+
+
+def test_a_list_is_planned_anew(small_pool: Flask) -> None:
+    """A plan that is kept would be for a company of the usual size."""
+    prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE :which")
+    with db.engine.connect() as connection:
+        for _ in range(5):
+            connection.execute(text("SELECT 41, 'a list'").execution_options(**pool.PLANNED_ANEW))
+            connection.execute(text("SELECT 42, 'a row'"))
+        assert connection.scalar(prepared, {"which": "SELECT 41, 'a list'"}) == 0
+        assert connection.scalar(prepared, {"which": "SELECT 42, 'a row'"}) == 1

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 
 from app.core import plain
 from app.core.plain import Records
+from app.core.pool import PLANNED_ANEW
 from app.core.web.list_filters import RequestFilters, as_pattern, contains
 
 MAX_WORDS = 8  # that are searched for
@@ -75,7 +76,7 @@ def _reading(asked: Asked, *, walled: bool) -> _Reading:
         .limit(bindparam("size"))
         .offset(bindparam("skipped"))
     )
-    return _Reading(records, rows, count)
+    return _Reading(records, rows.execution_options(**PLANNED_ANEW), count.execution_options(**PLANNED_ANEW))
 
 
 def _criteria(asked: Asked, records: Records) -> list[ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.core import clock, scope
 from app.core.db import db
 from app.core.money import Money
+from app.core.pool import PLANNED_ANEW
 from app.domains.reporting.policies import Period
 
 MOST_TUTORS, MOST_OFFERINGS = 10, 8
@@ -63,7 +64,9 @@ _TAKINGS = text("""
 
 def takings(period: Period, currency: str) -> Takings:
     """Sales and what was given back of them. What somebody has paid and did not get is no sale."""
-    rows = db.session.execute(_TAKINGS, {**_bounds(period), "currency": currency}).all()
+    rows = db.session.execute(
+        _TAKINGS, {**_bounds(period), "currency": currency}, execution_options=PLANNED_ANEW
+    ).all()
     now = [row for row in rows if row.is_now]
     return Takings(
         currency,
@@ -105,7 +108,7 @@ def top_offerings(period: Period, currency: str) -> list[TopOffering]:
     bounds = {**_bounds(period), "currency": currency, "most": MOST_OFFERINGS}
     return [
         TopOffering(row.id, row.title, row.seats, Money(row.takings, currency))
-        for row in db.session.execute(_TOP_OFFERINGS, bounds)
+        for row in db.session.execute(_TOP_OFFERINGS, bounds, execution_options=PLANNED_ANEW)
     ]
 
 
@@ -147,7 +150,7 @@ _SEATS = text("""
 def seats(period: Period) -> Seats:
     """What became of places in lessons."""
     found = Seats()
-    for row in db.session.execute(_SEATS, _bounds(period)):
+    for row in db.session.execute(_SEATS, _bounds(period), execution_options=PLANNED_ANEW):
         now, before = found.totals.get(row.what, (0, 0))
         if row.is_now:
             found.by_day.setdefault(row.what, {})[row.day] = row.seats
@@ -185,7 +188,7 @@ _STUDENTS = text("""
 
 
 def students(period: Period) -> Students:
-    return Students(*db.session.execute(_STUDENTS, _bounds(period)).one())
+    return Students(*db.session.execute(_STUDENTS, _bounds(period), execution_options=PLANNED_ANEW).one())
 
 
 # -- Teaching ----------------------------------------------------------------------------------------------
@@ -268,7 +271,7 @@ _TEACHING = text("""
 def teaching(period: Period) -> Teaching:
     """Taught hours beside offered ones."""
     bounds = {**_bounds(period), "first": period.first, "last": period.last, "most": MOST_TUTORS}
-    rows = db.session.execute(_TEACHING, bounds).all()
+    rows = db.session.execute(_TEACHING, bounds, execution_options=PLANNED_ANEW).all()
     tutors = [TutorHours(row.id, row.full_name, row.lessons, row.taught, row.offered) for row in rows]
     if not rows:
         return Teaching(0, 0, 0, 0, ())
@@ -355,4 +358,4 @@ _STANDING = text("""
 def standing() -> Standing:
     """As it is at this moment; one statement, so that all of it is of one."""
     values = {"tenant": scope.tenant_id(), "now": clock.now(), "machine_now": clock.machine_now()}
-    return Standing(*db.session.execute(_STANDING, values).one())
+    return Standing(*db.session.execute(_STANDING, values, execution_options=PLANNED_ANEW).one())

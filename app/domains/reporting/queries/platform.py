@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from app.core import clock
 from app.core.db import db
 from app.core.money import Money
+from app.core.pool import PLANNED_ANEW
 from app.domains.reporting.policies import Period
 
 MOST = 8
@@ -60,7 +61,7 @@ _TAKINGS = text("""
 def takings(period: Period) -> list[CurrencyTakings]:
     """By currency, the one in which most was sold first."""
     found: dict[str, list[Any]] = {}
-    for row in db.session.execute(_TAKINGS, _bounds(period)):
+    for row in db.session.execute(_TAKINGS, _bounds(period), execution_options=PLANNED_ANEW):
         found.setdefault(row.currency, []).append(row)
     sums = [_summed(currency, rows) for currency, rows in found.items()]
     return sorted(sums, key=lambda row: (-row.now.minor, row.now.currency))
@@ -110,7 +111,7 @@ _GROWTH = text("""
 
 def growth(period: Period) -> Growth:
     found = Growth()
-    for row in db.session.execute(_GROWTH, _bounds(period)):
+    for row in db.session.execute(_GROWTH, _bounds(period), execution_options=PLANNED_ANEW):
         now, before = found.totals.get(row.what, (0, 0))
         if row.is_now:
             found.by_day.setdefault(row.what, {})[row.day] = row.rows
@@ -172,7 +173,7 @@ def busiest_companies(period: Period) -> list[CompanyFigures]:
             row.lessons,
             row.people,
         )
-        for row in db.session.execute(_COMPANIES, bounds)
+        for row in db.session.execute(_COMPANIES, bounds, execution_options=PLANNED_ANEW)
     ]
 
 
@@ -223,7 +224,9 @@ def companies_in_need() -> list[CompanyInNeed]:
     """Companies without a tutor, where nobody has signed in for a month (machine time), or where payments or
     refunds fail: the worst first. `companies` is how many there are in all."""
     values = {"since": clock.machine_now() - QUIET_AFTER, "most": MOST}
-    return [CompanyInNeed(*row) for row in db.session.execute(_IN_NEED, values)]
+    return [
+        CompanyInNeed(*row) for row in db.session.execute(_IN_NEED, values, execution_options=PLANNED_ANEW)
+    ]
 
 
 # -- What stands now ---------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ _STANDING = text("""
 
 def standing() -> Standing:
     values = {"now": clock.now(), "machine_now": clock.machine_now()}
-    return Standing(*db.session.execute(_STANDING, values).one())
+    return Standing(*db.session.execute(_STANDING, values, execution_options=PLANNED_ANEW).one())
 
 
 @dataclass(frozen=True)
@@ -289,4 +292,6 @@ _TROUBLES = text("""
 
 
 def last_troubles(most: int = 5) -> list[Trouble]:
-    return [Trouble(*row) for row in db.session.execute(_TROUBLES, {"most": most})]
+    return [
+        Trouble(*row) for row in db.session.execute(_TROUBLES, {"most": most}, execution_options=PLANNED_ANEW)
+    ]
