@@ -242,11 +242,11 @@ class Horse(SimpleWorker):
             self._do(job)
         finally:
             faulthandler.cancel_dump_traceback_later()
+            self.set_state(WorkerStatus.IDLE)  # also where Redis went away: who waits is stopped at once
         self._jobs += 1
         # What was broken off may have left anything half done: a lock held, a connection in mid-sentence.
         if Limit.was_reached or self._jobs >= MOST_JOBS or mebibytes() > MOST_MEBIBYTES:
             self.is_spent = self._stop_requested = True
-        self.set_state(WorkerStatus.IDLE)
 
     def _do(self, job: Job) -> None:
         """Whoever gets at Redis must not be able to have any function of Python's called."""
