@@ -5,6 +5,9 @@ company's *revision*: a random word in Redis for each kind of thing that pages s
 thing sets another word after the commit, and what was kept is never asked for again. Such a word can be lost
 with its process, so nothing is kept longer than its kind lives.
 
+The words are asked for once in a tenth of a second, however many ask: where many look at the same page, Redis
+was a third of what it cost. For so long another process may still show what it had.
+
 Pages are kept in this process, within a number of bytes, and those of plain addresses in Redis as well, for
 the others. What several ask for at once is made once: of the threads of a process one makes it, and of the
 processes the one whose mark is in Redis; the others wait for a moment, and then make their own. Where Redis
@@ -36,6 +39,7 @@ FREE_TIMES = "times"  # when it is free
 KINDS = (CONTENT, FREE_TIMES)
 LIVES_SECONDS = {CONTENT: 300, FREE_TIMES: 60}
 AWAY_SECONDS = 2.0
+HEARD_SECONDS = 0.1
 WAIT_SECONDS = 5.0
 # For another process: pages take some hundredths, and whoever makes one may die of it.
 MADE_SECONDS, LOOK_SECONDS = 1.0, 0.02
@@ -103,6 +107,7 @@ class PageCache:
         self._pages: OrderedDict[Key, tuple[float, Kept]] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Key, _Flight] = {}
+        self._heard: dict[int, tuple[float, Revisions]] = {}
         self.hits = self.misses = 0
 
     @property
@@ -111,14 +116,26 @@ class PageCache:
 
     # -- Revisions -----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def revision_keys(tenant_id: int) -> list[str]:
-        """Where Redis has the company's revisions: for whoever reads something else of it anyway."""
-        return [f"{_PREFIX}:{tenant_id}:{kind}" for kind in KINDS]
+    def ask(self, tenant_id: int, *, also: str) -> tuple[Any, Revisions]:
+        """What stands under the key `also`, which must always be the same one, and the company's words as far
+        as there are any: in one question. Raises RedisError."""
+        known = self._heard.get(tenant_id)
+        if known is None or time.monotonic() - known[0] >= HEARD_SECONDS:
+            since = time.monotonic()
+            known = self._heard[tenant_id] = (since, tuple(self._redis.mget([also, *_words(tenant_id)])))
+        first, *words = known[1]
+        return first, tuple(words)
+
+    def ask_anew(self, tenant_id: int | None = None) -> None:
+        """What was heard of the company, or of all of them, is old."""
+        if tenant_id is None:
+            self._heard.clear()
+        else:
+            self._heard.pop(tenant_id, None)
 
     def revisions(self, tenant_id: int, read: Sequence[Any] | None = None) -> Revisions:
         """The company's words, one for each kind; `read` are those that were read already."""
-        keys = self.revision_keys(tenant_id)
+        keys = _words(tenant_id)
         try:
             words: list[Any] = list(read if read is not None else self._redis.mget(keys))
             if None in words:
@@ -128,6 +145,7 @@ class PageCache:
                         pipe.set(key, secrets.token_hex(8), nx=True)
                     pipe.mget(keys)
                     words = list(pipe.execute()[-1])
+                self.ask_anew(tenant_id)
         except RedisError:
             return self.away()
         return tuple(words)
@@ -144,6 +162,7 @@ class PageCache:
             self._redis.mset(words)
         except RedisError:
             log.warning("pages could not be told that they are old; they are kept a minute or two")
+        self.ask_anew(tenant_id)
 
     # -- Pages ---------------------------------------------------------------------------------------------
 
@@ -246,6 +265,11 @@ class PageCache:
     def _name(self, key: Key) -> str:
         """Hashed: an address may be long, and what is asked for is nobody's business."""
         return f"{_PREFIX}:{hashlib.sha256(repr((self._build(), *key)).encode()).hexdigest()}"
+
+
+def _words(tenant_id: int) -> list[str]:
+    """Where Redis has the company's revisions."""
+    return [f"{_PREFIX}:{tenant_id}:{kind}" for kind in KINDS]
 
 
 def _mark(name: str) -> str:

@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, abort, g, has_request_context, request
@@ -13,7 +14,6 @@ from redis.exceptions import RedisError
 
 from app.core.db import db
 from app.core.page_cache import PageCache
-from app.core.realtime import TICKET
 from app.core.scope import PlatformScope, RequestScope, TenantScope
 from app.core.web import kept_pages
 from app.core.web.site import Site
@@ -24,7 +24,6 @@ from config import Settings
 UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", "metrics.show", None})
 REVISION_KEY = "tenancy:revision"
 FALLBACK_SECONDS = 2.0
-SOON_SECONDS = 1.0
 _HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
 
 
@@ -39,17 +38,6 @@ class Places:
         self._lock = threading.Lock()
         self._revision: Any = None
         self._places: dict[str, Place | None] = {}
-        self._found_at: dict[str, float] = {}
-
-    def find_again(self, host: str, slug: str | None) -> Place | None:
-        """For an open socket, which asks with each of its events: what was found in the last second will do.
-        As long it may take anyway until a socket that nobody may hold any more is closed."""
-        place = self._places.get(host)
-        if place is not None and time.monotonic() - self._found_at.get(host, 0.0) < SOON_SECONDS:
-            return place
-        place = self.find(host, slug)
-        self._found_at[host] = time.monotonic()
-        return place
 
     def find(self, host: str, slug: str | None) -> Place | None:
         revision = self._current_revision(self._places.get(host))
@@ -67,13 +55,15 @@ class Places:
 
     def _current_revision(self, likely: Place | None) -> Any:
         """In the same question also what the page cache has to know of the company this is likely to be."""
-        cache: PageCache = self._app.extensions["page_cache"]
-        keys = cache.revision_keys(likely.tenant_id) if likely else []
-        try:
-            revision, *words = self._app.extensions["redis"].mget([REVISION_KEY, *keys])
-        except RedisError:
-            revision, words = ("no redis", int(time.monotonic() / FALLBACK_SECONDS)), cache.away()
-        if likely and has_request_context():
+        revision: Any = ("no redis", int(time.monotonic() / FALLBACK_SECONDS))
+        if likely is None:
+            with suppress(RedisError):
+                revision = self._app.extensions["redis"].get(REVISION_KEY)
+            return revision
+        words = PageCache.away()
+        with suppress(RedisError):
+            revision, words = self._cache.ask(likely.tenant_id, also=REVISION_KEY)
+        if has_request_context():
             kept_pages.note_revisions(likely.tenant_id, revision, words)
         return revision
 
@@ -81,6 +71,12 @@ class Places:
         """Let every process look anew; a hint that may be lost, so it is repeated by the outbox."""
         # Never a counter: emptied, Redis would count to a number again that a process still remembers.
         self._app.extensions["redis"].set(REVISION_KEY, secrets.token_hex(8))
+        self._cache.ask_anew()
+
+    @property
+    def _cache(self) -> PageCache:
+        cache: PageCache = self._app.extensions["page_cache"]
+        return cache
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -101,8 +97,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             g.request_scope = RequestScope(PlatformScope("a request to the platform's host"))
             return
         slug = host.removesuffix(suffix) if host.endswith(suffix) else None
-        find = places.find_again if TICKET in request.environ else places.find
-        place = find(host, slug)
+        place = places.find(host, slug)
         if place is None or place.status == "closed":
             abort(400)
         g.site = _tenant(settings, host, place)

@@ -108,6 +108,26 @@ def test_a_change_is_another_revision_of_its_kind_and_company(redis: Redis) -> N
     assert not set(here.revisions(7)) & set(before + after), "an emptied Redis brings no old page back"
 
 
+def test_the_words_are_asked_for_once_in_a_tenth_of_a_second(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there, now = cache(redis), cache(redis), [1000.0]
+    monkeypatch.setattr(page_cache.time, "monotonic", lambda: now[0])
+    redis.set("another", "word")
+    words = here.revisions(7)
+    first = here.ask(7, also="another")
+    assert first == (b"word", words)
+    there.forget(7)
+    assert here.ask(7, also="another") == first
+    now[0] += page_cache.HEARD_SECONDS
+    second = here.ask(7, also="another")
+    assert not set(second[1]) & set(words)
+    here.forget(7)
+    assert not set(here.ask(7, also="another")[1]) & set(second[1]), (
+        "what is changed here is known here at once"
+    )
+
+
 def test_without_redis_a_page_lives_for_two_seconds(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     here = cache(redis)
 
