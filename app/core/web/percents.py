@@ -33,6 +33,7 @@ class PercentField(DecimalField):
         self.data = None
         text = valuelist[0].strip() if valuelist else ""
         if not text:
+            self.raw_data = []  # blanks are nothing; InputRequired looks at what was sent
             return
         found = _TYPED.fullmatch(text)
         if found is None:
