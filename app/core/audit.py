@@ -7,7 +7,7 @@ verb and the reason with `note()`. Who acts is said once at the edge, with `acti
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from app.core.scope import TenantScope
 from app.core.web.labels import DEEDS
 
 HIDDEN = "•••"
+CREATED = "created"
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,18 @@ _WRITE = insert(AuditEntry.__table__).inline()
 
 def is_audited(thing: Any) -> bool:
     """Plumbing is not audited: a model says `AUDITED = False`; FAB's tables that stay empty don't matter."""
-    return getattr(type(thing), "AUDITED", True) and not isinstance(thing, AuditEntry)
+    return is_audited_model(type(thing))
+
+
+def is_audited_model(model: type[Any]) -> bool:
+    return getattr(model, "AUDITED", True) and not issubclass(model, AuditEntry)
 
 
 def write_entries(session: Session, _context: Any) -> None:
     """After each flush: one entry per changed row, in the same transaction."""
     notes: dict[int, _Note] = session.info.pop("audit_notes", {})
     rows = []
-    for verb, things in (("created", session.new), ("changed", session.dirty), ("deleted", session.deleted)):
+    for verb, things in ((CREATED, session.new), ("changed", session.dirty), ("deleted", session.deleted)):
         for thing in things:
             if not is_audited(thing):
                 continue
@@ -180,18 +185,13 @@ def _entry(
     reason: str | None,
     tenant_id: int | None,
 ) -> dict[str, Any]:
-    actor, scope = _acting.get(), session.info["scope"]
+    scope = session.info["scope"]
     if tenant_id is None:
         owner = getattr(thing, "audit_tenant_id", None) or getattr(thing, "tenant_id", None)
         tenant_id = owner or (scope.tenant_id if isinstance(scope, TenantScope) else None)
     return {
         "tenant_id": tenant_id,
-        "occurred_at": clock.machine_now(),
-        "actor_kind": actor.kind,
-        "actor_user_id": actor.user_id,
-        "actor_label": actor.label[:200],
-        "ip": actor.ip,
-        "request_id": str(get_contextvars().get("request_id", "")),
+        **signature(),
         "verb": verb,
         "thing_type": type(thing).__tablename__,
         "thing_id": thing.id,
@@ -199,6 +199,28 @@ def _entry(
         "changes": changes,
         "reason": reason,
     }
+
+
+def signature() -> dict[str, Any]:
+    """What an entry says of who acts at this moment, and from where."""
+    actor = _acting.get()
+    return {
+        "occurred_at": clock.machine_now(),
+        "actor_kind": actor.kind,
+        "actor_user_id": actor.user_id,
+        "actor_label": actor.label[:200],
+        "ip": actor.ip,
+        "request_id": str(get_contextvars().get("request_id", "")),
+    }
+
+
+def of_new(model: type[Any], values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What an entry says of a new row that is written past the ORM: the row's label, and the changes."""
+    thing = object.__new__(model)
+    thing.__dict__.update(values)
+    secret: frozenset[str] = getattr(model, "SECRETS", frozenset())
+    told = ((name, values[name]) for name in _spoken(inspect(model)) if values.get(name) is not None)
+    return str(thing)[:200], {name: _told(name, None, value, secret) for name, value in told}
 
 
 def _changes(thing: Any, verb: str) -> dict[str, Any]:
@@ -216,8 +238,12 @@ def _changes(thing: Any, verb: str) -> dict[str, Any]:
             before = None
         if before == after or (before is None and after is None):
             continue
-        found[name] = [HIDDEN, HIDDEN] if name in secret else [_plain(before), _plain(after)]
+        found[name] = _told(name, before, after, secret)
     return found
+
+
+def _told(name: str, before: Any, after: Any, secret: frozenset[str]) -> list[Any]:
+    return [HIDDEN, HIDDEN] if name in secret else [_plain(before), _plain(after)]
 
 
 @lru_cache(maxsize=512)

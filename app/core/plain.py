@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     inspect,
+    literal_column,
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -37,6 +38,13 @@ _UNTOLD = frozenset({"tenant_id", "created_at", "changed_at"})
 def tenant() -> BindParameter[int]:
     """The tenant in force, in a statement for `rows`."""
     return bindparam("tenant")
+
+
+def word(text: str) -> ColumnElement[Any]:
+    """A word of our own (a status, a role), which stands in the statement since it is always the same."""
+    if not text.isidentifier():  # nobody's but ours
+        raise ValueError(f"{text!r} is no word for a statement")
+    return literal_column(f"'{text}'")
 
 
 def rows(statement: Select[Any], **values: Any) -> Sequence[Any]:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from psycopg import Connection, Cursor, Error
+from psycopg import Column, Connection, Cursor, Error, IsolationLevel, generators
+from psycopg.pq import ExecStatus, TransactionStatus
+from sqlalchemy import Connection as CoreConnection
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -22,14 +24,41 @@ LONG_SECONDS = 5.0
 # psycopg's own hundred they would push each other out.
 MOST_PREPARED = 300
 _LAY_SINCE = "lay_since"
+_USUAL = (None, IsolationLevel.READ_COMMITTED)  # as the server has it; SQLAlchemy names it after another one
 # Execution options of a statement whose best plan depends on whose rows it reads and on how many of them are
 # wanted: a list, a sum. A plan that is kept was made for a company of the usual size.
 PLANNED_ANEW: Mapping[str, bool] = MappingProxyType({"planned_anew": True})
 
 
+class _Columns(Sequence[Column]):
+    """A result's columns, described when somebody asks. SQLAlchemy does so once for each statement, and then
+    remembers them; psycopg would describe them anew with each result."""
+
+    def __init__(self, cursor: Cursor[Any], number: int) -> None:
+        self._cursor, self._number = cursor, number
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [Column(self._cursor, each) for each in range(self._number)[place]]
+        return Column(self._cursor, range(self._number)[place])
+
+
+class LeanCursor(Cursor[Any]):
+    @property
+    def description(self) -> Any:
+        result = self.pgresult
+        if result is None or result.status != ExecStatus.TUPLES_OK:
+            return super().description
+        return _Columns(self, result.nfields)
+
+
 def prepare(connection: Connection[Any], _entry: ConnectionPoolEntry) -> None:
     """When a connection is made."""
     connection.prepared_max = MOST_PREPARED
+    connection.cursor_factory = LeanCursor
 
 
 def note(_connection: Any, entry: ConnectionPoolEntry) -> None:
@@ -67,6 +96,24 @@ def _answers(connection: Connection[Any]) -> bool:
     except Error:
         return False
     return True
+
+
+def begin(connection: CoreConnection, first: bytes) -> bool:
+    """Begin a transaction and run its `first` statement, which takes no values, on one way to the server and
+    back. False where that is not done: where the transaction has begun, is to be of another kind, or
+    where the server refuses. Whoever then runs the statement as usual hears what is wrong, if anything is."""
+    driver: Any = connection.connection.driver_connection
+    if driver.autocommit or driver.isolation_level not in _USUAL or driver.read_only is not None:
+        return False
+    if driver.pgconn.transaction_status != TransactionStatus.IDLE:
+        return False
+    try:
+        with driver.lock:
+            driver.pgconn.send_query(b"BEGIN; " + first)
+            results = driver.wait(generators.execute(driver.pgconn))
+    except Error:
+        return False
+    return [each.status for each in results] == [ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK]
 
 
 # For the engine's option `pool_events`.

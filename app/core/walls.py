@@ -15,13 +15,14 @@ from sqlalchemy import Table, TextClause, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import visitors
 
+from app.core import pool
 from app.core.db import Model, ScopedSession, TenantMarked
 from app.core.errors import NotFound
 from app.core.scope import PlatformScope, ScopeError, TenantScope
 
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
-# As the driver takes them: they begin every transaction.
-_AS_TENANT = "SELECT set_config('app.tenant_id', %s, true)"
+# They begin every transaction.
+_AS_TENANT = "SELECT set_config('app.tenant_id', '%s', true)"
 _AS_PLATFORM = "SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)"
 
 
@@ -74,9 +75,11 @@ def tell_database(session: Session, _transaction: Any, connection: Any) -> None:
     """Wall (b): the setting that row-level security reads; written always, empty without a tenant."""
     scope = session.info["scope"]
     if isinstance(scope, PlatformScope):
-        connection.exec_driver_sql(_AS_PLATFORM)
+        told = _AS_PLATFORM
     else:
-        connection.exec_driver_sql(_AS_TENANT, (str(scope.tenant_id) if scope else "",))
+        told = _AS_TENANT % (int(scope.tenant_id) if scope else "")
+    if not pool.begin(connection, told.encode()):
+        connection.exec_driver_sql(told)
 
 
 def note_write(session: Session, _context: Any) -> None:

@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from flask import current_app
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import ORMExecuteState, Session
 
+from app.core.adding import after_adding
 from app.core.db import ScopedSession
 from app.core.page_cache import CONTENT, FREE_TIMES, KINDS, PageCache
 from app.core.scope import TenantScope
@@ -94,6 +95,12 @@ def note_statement(state: ORMExecuteState) -> None:
         _note(state.session, scope.tenant_id if isinstance(scope, TenantScope) else None, shown.kind)
 
 
+def note_added(session: Session, tenant_id: int, models: Collection[type[Any]]) -> None:
+    """Of rows that were added past the ORM."""
+    for shown in (SHOWN[model] for model in models if model in SHOWN):
+        _note(session, tenant_id, shown.kind)
+
+
 def _note(session: Session, tenant_id: int | None, kind: str) -> None:
     session.info.setdefault(_TOLD, set()).add((tenant_id, kind))
 
@@ -119,5 +126,6 @@ def drop(session: Session, *_: Any) -> None:
 
 event.listen(ScopedSession, "after_flush", note_rows)
 event.listen(ScopedSession, "do_orm_execute", note_statement)
+after_adding(note_added)
 event.listen(ScopedSession, "after_commit", tell)
 event.listen(ScopedSession, "after_rollback", drop)

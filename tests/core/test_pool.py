@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask, g
 from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
 
 from app.core import pool
 from app.core.db import db
@@ -192,3 +194,79 @@ def test_a_list_is_planned_anew(small_pool: Flask) -> None:
             connection.execute(text("SELECT 42, 'a row'"))
         assert connection.scalar(prepared, {"which": "SELECT 41, 'a list'"}) == 0
         assert connection.scalar(prepared, {"which": "SELECT 42, 'a row'"}) == 1
+
+
+# -- How a transaction begins --------------------------------------------------------------------------------
+
+TOLD = b"SELECT set_config('app.tenant_id', '7', true)"
+
+
+def told(connection: Connection) -> str:
+    return str(connection.scalar(text("SELECT current_setting('app.tenant_id', true)")) or "")
+
+
+def test_a_transaction_begins_with_its_first_statement(small_pool: Flask) -> None:
+    with db.engine.connect() as connection:
+        assert pool.begin(connection, TOLD)
+        assert told(connection) == "7"
+        assert not pool.begin(connection, TOLD), "it has begun"
+        connection.rollback()
+        assert told(connection) == "", "and it was one transaction"
+
+
+def test_one_of_another_kind_begins_as_usual(small_pool: Flask) -> None:
+    for level in ("AUTOCOMMIT", "SERIALIZABLE"):
+        with db.engine.connect().execution_options(isolation_level=level) as connection:
+            assert not pool.begin(connection, TOLD)
+
+
+def test_where_the_server_refuses_the_next_statement_says_so(small_pool: Flask) -> None:
+    with db.engine.connect() as connection:
+        assert not pool.begin(connection, b"SELECT 1 / 0")
+        with pytest.raises(DBAPIError):
+            connection.execute(text("SELECT 1"))
+
+
+def test_of_a_connection_that_was_cut_sqlalchemy_hears_as_usual(small_pool: Flask) -> None:
+    with db.engine.connect() as connection, db.engine.connect() as other:
+        ended = backend_of(connection)
+        connection.rollback()
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        assert not pool.begin(connection, TOLD)
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(text("SELECT 1"))
+        assert refused.value.connection_invalidated
+
+
+def test_each_session_begins_so(small_pool: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bool] = []
+    begin = pool.begin
+    monkeypatch.setattr(pool, "begin", lambda *given: begun.append(begin(*given)) or begun[-1])
+    with tenant_scope(7):
+        assert told(db.session.connection()) == "7"
+    with platform_scope("test"):
+        assert db.session.scalar(text("SELECT current_user")) == "wm_platform"
+    assert begun == [True, True]
+
+
+# -- What a result is described by ---------------------------------------------------------------------------
+
+
+def test_a_results_columns_are_described_as_psycopg_does(small_pool: Flask) -> None:
+    query = "SELECT 1 AS one, 'x'::varchar(7) AS two, '{}'::jsonb AS three"
+    with db.engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        assert cursor.description is None
+        cursor.execute(query)
+        usual = psycopg.Cursor(connection.connection.driver_connection)
+        usual.execute(query)
+        lean, columns = cursor.description, usual.description
+        assert columns is not None
+        assert [tuple(column) for column in lean] == [tuple(column) for column in columns]
+        assert len(lean) == 3
+        assert [column.name for column in lean[1:]] == ["two", "three"]
+        assert lean[-1].name == "three"
+        with pytest.raises(IndexError):
+            _ = lean[3]
+        cursor.execute("SET LOCAL lock_timeout = 0")
+        assert cursor.description is None

@@ -15,7 +15,7 @@ from flask_wtf.csrf import generate_csrf
 from itsdangerous import URLSafeTimedSerializer
 
 from app.core import signing
-from app.domains.booking.service.holds import SEAT_CODE
+from app.domains.booking.service.new_holds import SEAT_CODE
 from app.domains.payments.service.receipts import CODE_LENGTH
 
 ROOT = Path(__file__).resolve().parents[2]

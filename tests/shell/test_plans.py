@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.scope import tenant_scope
+from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.domains.accounts import queries as accounts
 from app.domains.accounts.service import signin
@@ -26,6 +27,7 @@ from app.domains.booking.queries.locks import in_the_way
 from app.domains.booking.queries.offered import offering_seen
 from app.domains.booking.queries.tables import timetables
 from app.domains.booking.queries.to_hold import to_hold
+from app.domains.booking.service import hold_slot
 from app.domains.booking.service.occupation import Claim, occupy
 from app.domains.catalog import queries as catalog
 from app.domains.catalog.queries import SearchArgs
@@ -115,7 +117,7 @@ def plans_of(engine: Engine, work: Callable[[], Any]) -> dict[str, str]:
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         if (
-            statement.lstrip().startswith(("SELECT", "INSERT INTO occupation"))
+            statement.lstrip().startswith(("SELECT", "INSERT INTO occupation", "WITH new_lesson"))
             and "set_config" not in statement
         ):
             with cursor.connection.cursor() as other:
@@ -144,15 +146,24 @@ def take_time(shop: World) -> None:
     db.session.rollback()
 
 
+def hold_a_time() -> None:
+    offering = catalog.published("conversation")
+    with contextlib.suppress(LookupError), transaction():
+        hold_slot(offering=offering, variant=offering.variants[0], starts_at=MONDAY + DAY, actor="v:1")
+        raise LookupError
+
+
 def nothing_found(read: Callable[[str], Any], code: str) -> None:
     with contextlib.suppress(NotFound):
         read(code)
 
 
 HOT: dict[str, Callable[[World], Any]] = {
-    "an offering's page": lambda shop: offering_seen("conversation"),
+    "an offering's page": lambda shop: offering_seen("conversation", NOW, NOW + 14 * DAY),
     "what is booked": lambda shop: catalog.published("conversation"),
     "what is held": lambda _shop: to_hold("conversation", 1),
+    "a time that is held": lambda _shop: to_hold("conversation", 1, MONDAY),
+    "a hold": lambda _shop: hold_a_time(),
     "a class that is held": lambda shop: booking.class_to_hold(first_lesson(shop)),
     "free times": lambda shop: booking.timetable(tutor(shop), since=NOW, until=NOW + 14 * DAY),
     "free times of several": lambda shop: timetables([tutor(shop), 1], since=NOW, until=NOW + 14 * DAY),

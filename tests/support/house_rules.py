@@ -212,6 +212,7 @@ RAW_SQL = Rule(
     ),
     allowed={
         "app/shell/checks.py": "names of our own tables, from the catalogue; it reads only",
+        "app/core/plain.py": "`word` refuses what is no identifier",
     },
 )
 TIMEOUTS = Rule(

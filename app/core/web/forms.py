@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -35,6 +36,13 @@ from app.core.ids import row_id
 MAX_OPTIONS = 50
 
 
+def token_refusal() -> str | None:
+    """What is said of a request whose CSRF token was refused: nothing of it may be saved."""
+    if not g.get("csrf_failed"):
+        return None
+    return str(_("This page had been open for too long. Nothing is lost: please send it again."))
+
+
 class Form(FlaskForm):
     """The base of every form. After a refusal `show_refusal` puts the words where they belong."""
 
@@ -58,10 +66,9 @@ class Form(FlaskForm):
     def validate(self, extra_validators: Any = None) -> bool:
         """As WTForms, and never true on a request whose CSRF token was refused."""
         valid = bool(super().validate(extra_validators))
-        if g.get("csrf_failed"):
-            self.refusals.append(
-                _("This page had been open for too long. Nothing is lost: please send it again.")
-            )
+        refusal = token_refusal()
+        if refusal is not None:
+            self.refusals.append(refusal)
             return False
         return valid
 
@@ -110,14 +117,14 @@ def no_control_characters(_form: Any, field: Field) -> None:
     text = field.data
     if not isinstance(text, str):
         return
-    allowed = "\n\r\t\u2028\u2029" if isinstance(field.widget, widgets.TextArea) else ""
-    if any(_is_control(char) and char not in allowed for char in text):
+    control = _CONTROL_BUT_LINES if isinstance(field.widget, widgets.TextArea) else _CONTROL
+    if control.search(text) is not None:
         raise StopValidation(_("There are characters in here that can't be stored."))
 
 
-def _is_control(char: str) -> bool:
-    """Of C0 and C1, half of a surrogate pair, or a line's end: no mail header can hold them either."""
-    return char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029" or "\ud800" <= char <= "\udfff"
+# Of C0 and C1, half of a surrogate pair, or a line's end: no mail header can hold them either.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 # U+061C, U+200E/F, U+202A..E, U+2066..9. Joiners (U+200C/D) stay: names and emoji are written with them.

@@ -65,7 +65,7 @@ def book(house: House, deed: deeds.Books) -> None:
         house.seats[ref] = seat.id
 
 
-def _ordered(house: House, ref: SeatRef) -> tuple[Seat, Order]:
+def _ordered(house: House, ref: SeatRef) -> tuple[queries.PlaceOfSeat, Order]:
     offering = house.offering(ref.offer)
     actor = f"u:{house.login(ref.payer).user_id}"
     if offering.kind == GROUP:

@@ -50,18 +50,18 @@ def hold_form(browser: Browser) -> dict[str, str]:
 
 
 def test_to_hold_a_time(shop: World, engine: Engine) -> None:
-    """Who it is; the offering; its times; the lock, and what else they hold; lesson, seat, their trail, and the
-    time, which is taken where nothing is in the way."""
+    """Who it is; the offering with its tutor's times; the locks; lesson, seat, the time that they take and their
+    trail, all in one and only where nothing is in the way."""
     student = shop.browser(shop.anna.host, shop.anna.email("student"))
     form = hold_form(student)
-    cost(engine, lambda: student.post_raw(f"{PATH}/hold", form), 9)
+    cost(engine, lambda: student.post_raw(f"{PATH}/hold", form), 4)
 
 
 def test_to_hold_a_time_as_a_visitor(shop: World, engine: Engine) -> None:
     """Nobody is looked up; two limits are counted."""
     visitor = shop.browser(shop.anna.host)
     form = hold_form(visitor)
-    cost(engine, lambda: visitor.post_raw(f"{PATH}/hold", form), 10)
+    cost(engine, lambda: visitor.post_raw(f"{PATH}/hold", form), 5)
 
 
 def test_to_be_told_that_a_time_is_gone(shop: World, engine: Engine) -> None:
@@ -73,16 +73,16 @@ def test_to_be_told_that_a_time_is_gone(shop: World, engine: Engine) -> None:
     with count_statements(engine) as seen:
         assert student.post_raw(f"{PATH}/hold", form).status_code == 409
     assert not any("advisory" in text for text in seen)
-    assert len(seen) == 8
+    assert len(seen) == 6
 
 
 def test_to_order(shop: World, engine: Engine) -> None:
     """Where the seat is; who it is and for whom; the lock, lesson and seat under it; the student's time; what
-    the company sells in; order and line, and the seat, with their trail."""
+    the company sells in; order and line at once with their trail, and the seat with its own."""
     student = shop.browser(shop.anna.host, shop.anna.email("student"))
     held = student.post_raw(f"{PATH}/hold", hold_form(student)).headers["Location"]
     order = {"csrf_token": student.csrf(held), "student": shop.anna.people["student"]}
-    checked = cost(engine, lambda: student.post_raw(held, order), 12).headers["Location"]
+    checked = cost(engine, lambda: student.post_raw(held, order), 10).headers["Location"]
     assert checked.endswith("/check")
 
 
@@ -98,12 +98,12 @@ def test_the_pages_on_the_way_to_the_payment(shop: World, engine: Engine) -> Non
 
 @pytest.mark.parametrize("days", [1, 14, 31])
 def test_the_free_times_of_an_offering(shop: World, engine: Engine, days: int) -> None:
-    """The offering, and its times."""
+    """The offering with its times."""
     query = {"since": NOW.isoformat(), "until": (NOW + days * DAY).isoformat()}
     path = "/api/v1/catalog/offerings/conversation/slots"
     client = shop.browser(shop.anna.host)
     client.get("/")  # from now on it is known whose host this is
-    cost(engine, lambda: client.get(path, query_string=query), 2, status=200)
+    cost(engine, lambda: client.get(path, query_string=query), 1, status=200)
 
 
 def test_bookings_of_the_api(shop: World, engine: Engine) -> None:

@@ -26,7 +26,6 @@ from app.domains.booking.api.common import (
 )
 from app.domains.booking.errors import NoSeatLeft
 from app.domains.booking.forms import LESSON_CODE
-from app.domains.booking.models import Seat
 from app.domains.booking.queries import pages
 from app.domains.catalog import queries as catalog
 from app.domains.payments import service as payments
@@ -49,7 +48,7 @@ def hold() -> Any:
         raise no_seat_left(catalog.published(given["offering"]).id) from error
 
 
-def _held(given: dict[str, Any], who: Viewer) -> Seat:
+def _held(given: dict[str, Any], who: Viewer) -> queries.PlaceOfSeat:
     offering = catalog.published(_text(given, "offering"))
     actor = common.actor_of(who)
     if given.get("lesson") is not None:

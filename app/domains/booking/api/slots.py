@@ -23,8 +23,8 @@ def slots(slug: str) -> Any:
     a group class its dates with the seats that are left. 404 for what is not published."""
     on_tenant()
     check_arguments({"variant", "since", "until"})
-    seen = offering_seen(slug)
     since, until = stretch(since=clock.now(), default=WEEK)
+    seen = offering_seen(slug, since, until)
     variant = _variant(seen)
     if seen.kind == GROUP:
         return jsonify({"slots": [], "dates": _dates(seen.id, since, until)})

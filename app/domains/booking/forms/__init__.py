@@ -6,13 +6,14 @@ import datetime as dt
 import re
 from typing import Any
 
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import RadioField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from app.core.ids import row_id
-from app.core.web.forms import Form, strip
+from app.core.web.forms import Form, strip, token_refusal
 
 SEAT_CODE = re.compile(r"[0-9A-Z]{40}", re.ASCII)
 LESSON_CODE = re.compile(r"[0-9A-Z]{10}", re.ASCII)
@@ -22,8 +23,8 @@ EARLIEST, LATEST = 1990, 2200  # years; whatever lies beyond is no lesson's time
 
 def moment(text: str | None) -> dt.datetime | None:
     """An ISO 8601 time that names its offset, in UTC; None for anything else."""
-    if not text or len(text) > 40 or not text.isascii():
-        return None
+    if not text or len(text) > 40 or not text.isascii() or not text.isprintable():
+        return None  # Python overlooks a NUL at its end
     try:
         found = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -33,32 +34,26 @@ def moment(text: str | None) -> dt.datetime | None:
     return found.astimezone(dt.UTC)
 
 
-class HoldForm(Form):
-    """A time of a variant, or a date of a group class."""
+class HoldForm:
+    """A time of a variant, or a date of a group class. Without WTForms: no page shows these fields, each has
+    its own strict form, and nothing is posted as often."""
 
-    variant = StringField(filters=[strip])
-    starts_at = StringField(filters=[strip])
-    lesson = StringField(filters=[strip])
+    def __init__(self) -> None:
+        variant, starts_at, lesson = (
+            request.form.get(name, "").strip() for name in ("variant", "starts_at", "lesson")
+        )
+        self.variant_id = row_id(variant)
+        self.moment = moment(starts_at)
+        self.lesson_code = lesson.upper() if LESSON_CODE.fullmatch(lesson.upper()) else None
+        self.refusals: list[str] = []
 
-    def validate(self, extra_validators: Any = None) -> bool:
-        valid = super().validate(extra_validators)
-        if valid and self.moment is None and self.lesson_code is None:
-            self.refusals.append(_("Please choose one of the times."))
-            return False
-        return valid
-
-    @property
-    def moment(self) -> dt.datetime | None:
-        return moment(self.starts_at.data)
-
-    @property
-    def lesson_code(self) -> str | None:
-        code = (self.lesson.data or "").upper()
-        return code if LESSON_CODE.fullmatch(code) else None
-
-    @property
-    def variant_id(self) -> int | None:
-        return row_id(self.variant.data or "")
+    def validate(self) -> bool:
+        """Never true on a request whose CSRF token was refused."""
+        refusal = token_refusal()
+        if refusal is None and self.moment is None and self.lesson_code is None:
+            refusal = _("Please choose one of the times.")
+        self.refusals = [refusal] if refusal else []
+        return not self.refusals
 
 
 class StudentForm(Form):

@@ -8,10 +8,11 @@ in a gap, or a day that a zone leaves out, is empty.
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -182,18 +183,56 @@ def free_slots(
     `expand_availability` says; a lesson may go on into the next stretch or day where they touch."""
     since = max(since, now + terms.notice_minutes * _MINUTE)
     until = min(until, horizon_end(terms, now))
-    step, whole, taken = terms.step_minutes * _MINUTE, _Calendar(open_time), _Calendar(busy)
-    before, after = terms.buffer_before_minutes * _MINUTE, terms.buffer_after_minutes * _MINUTE
-    found: set[Slot] = set()
+    step = terms.step_minutes * _MINUTE
+    begins, ends = _windows(open_time, busy, duration, terms)
+    found: list[Slot] = []
     for interval in open_time:
-        skipped = max(dt.timedelta(), since - interval.starts_at)
-        starts_at, last = interval.starts_at + -(-skipped // step) * step, min(interval.ends_at, until)
-        while starts_at < last:
-            ends_at = starts_at + duration
-            if whole.covers(starts_at, ends_at) and not taken.touches(starts_at - before, ends_at + after):
-                found.add(Slot(starts_at, ends_at))
-            starts_at += step
-    return sorted(found)
+        last = min(interval.ends_at, until)
+        starts_at = _on_raster(interval.starts_at, since, step)
+        for place in range(bisect_left(ends, starts_at), len(ends)):
+            starts_at = _on_raster(interval.starts_at, max(starts_at, begins[place]), step)
+            end = ends[place]
+            while starts_at <= end and starts_at < last:
+                found.append(Slot(starts_at, starts_at + duration))
+                starts_at += step
+            if starts_at >= last:
+                break
+    return [slot for slot, _again in groupby(sorted(found))]  # where clocks go back, days may overlap
+
+
+def _on_raster(origin: dt.datetime, at: dt.datetime, step: dt.timedelta) -> dt.datetime:
+    """The first moment from `at` on that lies whole steps after `origin`; `origin` itself before it."""
+    return origin if at <= origin else origin + -((origin - at) // step) * step
+
+
+def _windows(
+    open_time: Iterable[Interval], busy: Iterable[Interval], duration: dt.timedelta, terms: Terms
+) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    """Within which moments a lesson can begin, those moments included: their first ones and their last ones,
+    in order. A lesson lies in one stretch of open time, and with its buffers outside of what is taken."""
+    after = duration + terms.buffer_after_minutes * _MINUTE
+    before = terms.buffer_before_minutes * _MINUTE
+    taken = merged(busy)
+    begins: list[dt.datetime] = []
+    ends: list[dt.datetime] = []
+    for first, closes in merged(open_time):
+        last = closes - duration
+        for place in range(bisect_right(taken, first - before, key=_end), len(taken)):
+            if first > last:
+                break
+            goes = min(taken[place].starts_at - after, last)
+            if first <= goes:
+                begins.append(first)
+                ends.append(goes)
+            first = max(first, taken[place].ends_at + before)
+        if first <= last:
+            begins.append(first)
+            ends.append(last)
+    return begins, ends
+
+
+def _end(interval: Interval) -> dt.datetime:
+    return interval.ends_at
 
 
 def why_out_of_sight(starts_at: dt.datetime, now: dt.datetime) -> str | None:

@@ -18,7 +18,7 @@ from app.domains.booking.forms import HoldForm
 from app.domains.booking.models import Seat
 from app.domains.booking.portal import access, times, words
 from app.domains.booking.portal.offering import DateRow, Trouble, date_rows, shown_days, trouble_of
-from app.domains.booking.portal.picker import Picker, picker, zone_of
+from app.domains.booking.portal.picker import Picker, asked_window, picker, zone_of
 from app.domains.booking.queries import pages
 from app.domains.catalog.models import GROUP
 
@@ -115,6 +115,7 @@ def _picker(seat: Seat) -> Picker:
     minutes = int((lesson.ends_at - lesson.starts_at).total_seconds() // 60)
     return picker(
         url_for("moving.show", code=seat.code),
+        asked_window(),
         lambda since, until: pages.slots_to_move(seat, since=since, until=until),
         tutor_id=lesson.tutor_id,
         tutor=lesson.tutor.full_name,

@@ -32,9 +32,18 @@ from app.core.web.visitor import ZONE, actor, actors
 from app.domains.booking import queries, service
 from app.domains.booking.errors import NoSeatLeft, NotOffered, SlotTaken, TooManyHolds
 from app.domains.booking.forms import HoldForm
-from app.domains.booking.models import Seat
 from app.domains.booking.portal import times
-from app.domains.booking.portal.picker import CHOOSE, Picker, Time, Zone, alternatives, picker, zone_of
+from app.domains.booking.portal.picker import (
+    CHOOSE,
+    Picker,
+    Time,
+    Window,
+    Zone,
+    alternatives,
+    asked_window,
+    picker,
+    zone_of,
+)
 from app.domains.booking.portal.selling import Said, meta_of, said_of, what_you_get
 from app.domains.booking.portal.words import duration_words, policy_sentences, price_words
 from app.domains.booking.queries import Session, pages
@@ -168,12 +177,12 @@ def _held(slug: str, form: HoldForm) -> str:
         seat = _hold(slug, form)
         if viewer() is None:
             network = throttle.network(request.remote_addr)
-            throttle.spend(f"holds {network} tutor {seat.lesson.tutor_id}", VISITORS_HOLDS)
+            throttle.spend(f"holds {network} tutor {seat.tutor_id}", VISITORS_HOLDS)
         return seat.code
 
 
-def _hold(slug: str, form: HoldForm) -> Seat:
-    asked = to_hold(slug, form.variant_id)
+def _hold(slug: str, form: HoldForm) -> queries.PlaceOfSeat:
+    asked = to_hold(slug, form.variant_id, None if form.lesson_code else form.moment)
     offering = asked.offering
     if form.lesson_code is not None:
         return service.hold_seat(lesson_id=pages.session_of(offering.id, form.lesson_code), actor=actor())
@@ -184,7 +193,7 @@ def _hold(slug: str, form: HoldForm) -> Seat:
         variant=asked.variant,
         starts_at=form.moment,
         actor=actor(),
-        policy=asked.policy,
+        seen=asked,
     )
 
 
@@ -221,12 +230,13 @@ def open_holds() -> list[ActionLink]:
 
 
 def _page(slug: str, *, variant_id: int | None, trouble: Trouble | None = None) -> Any:
-    seen = offering_seen(slug)
-    page = _view(seen, seen.variant(variant_id), trouble)
+    window = asked_window()
+    seen = offering_seen(slug, window.since, window.until)
+    page = _view(seen, seen.variant(variant_id), window, trouble)
     return render_template("booking/offering.html", page=page), trouble.status if trouble else 200
 
 
-def _view(seen: OfferingSeen, variant: VariantSeen, trouble: Trouble | None) -> OfferingPage:
+def _view(seen: OfferingSeen, variant: VariantSeen, window: Window, trouble: Trouble | None) -> OfferingPage:
     profile = seen.profile
     choices = [_choice(seen, each, each.id == variant.id) for each in seen.variants]
     is_group, is_recorded = seen.kind == GROUP, seen.kind == RECORDED
@@ -251,7 +261,7 @@ def _view(seen: OfferingSeen, variant: VariantSeen, trouble: Trouble | None) -> 
         chosen=next(choice for choice in choices if choice.is_chosen),
         policy=_terms(tuple(seen.policy.items()), get_locale()),
         hold_url=_hold_url(seen.slug),
-        picker=_picker(seen, variant) if by_slot else None,
+        picker=_picker(seen, variant, window) if by_slot else None,
         dates=date_rows(queries.available_sessions(seen.id), times.viewer_zone()) if is_group else (),
         zone=zone_of(f"/o/{seen.slug}", [("variant", str(variant.id))]),
         is_group=is_group,
@@ -260,9 +270,10 @@ def _view(seen: OfferingSeen, variant: VariantSeen, trouble: Trouble | None) -> 
     )
 
 
-def _picker(seen: OfferingSeen, variant: VariantSeen) -> Picker:
+def _picker(seen: OfferingSeen, variant: VariantSeen, window: Window) -> Picker:
     return picker(
         f"/o/{seen.slug}",
+        window,
         lambda since, until: slots_of(seen, variant, since=since, until=until),
         tutor_id=seen.tutor_id,
         tutor=seen.tutor,

@@ -4,12 +4,13 @@ share it; the template is `booking/picker.html`."""
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -33,21 +34,25 @@ _DAY = dt.timedelta(days=1)
 Find = Callable[[dt.datetime, dt.datetime], Sequence[Slot]]
 
 
-@dataclass(frozen=True)
-class Day:
-    """A day of the strip; without times it leads nowhere. `month` where another one begins."""
+class DaySeen(NamedTuple):
+    """What is written on a day of the strip, whoever teaches on it. `month` where another one begins."""
 
     number: str
     weekday: str
     month: str
-    count: str
+    free: str
     label: str
+
+
+class Day(NamedTuple):
+    """A day of the strip; without times it leads nowhere."""
+
+    seen: DaySeen
     url: str | None
     is_chosen: bool
 
 
-@dataclass(frozen=True)
-class Time:
+class Time(NamedTuple):
     """A time that can be chosen: what the form sends, and what the person reads."""
 
     value: str
@@ -97,15 +102,15 @@ class Window:
     today: dt.date
     chosen: dt.date | None
 
-    @property
+    @cached_property
     def days(self) -> list[dt.date]:
         return [self.first + number * _DAY for number in range(DAYS)]
 
-    @property
+    @cached_property
     def since(self) -> dt.datetime:
         return policies.instant_of(self.first, 0, self.zone)
 
-    @property
+    @cached_property
     def until(self) -> dt.datetime:
         return policies.instant_of(self.first + DAYS * _DAY, 0, self.zone)
 
@@ -149,94 +154,116 @@ def zone_of(path: str, kept: Sequence[tuple[str, str]]) -> Zone:
 
 
 def picker(
-    path: str, find: Find, *, tutor_id: int, tutor: str, kept: dict[str, str], facts: Sequence[str] = ()
+    path: str,
+    window: Window,
+    find: Find,
+    *,
+    tutor_id: int,
+    tutor: str,
+    kept: dict[str, str],
+    facts: Sequence[str] = (),
 ) -> Picker:
     """For a page at `path`, whose other arguments are `kept`; `facts` stand beside what was chosen. Asks
     `find` once, and once more only where nothing is found."""
-    window = asked_window()
     slots = find(window.since, window.until)
-    by_day = _by_day(slots, window.zone)
-    chosen = window.chosen or next(iter(sorted(by_day)), window.first)
-
-    def link(**args: str) -> str:
-        return f"{path}?{urlencode({**kept, **args})}#times"
-
-    shown = by_day.get(chosen, [])
+    change = _clock_change(window)
+    by_day = _by_local_day(slots, window.zone) if change else _by_day(slots, window)
+    chosen = window.chosen or next(iter(by_day), window.first)
+    links = _Links(f"{path}?{urlencode(kept)}&" if kept else f"{path}?", window)
+    shown = by_day.get(chosen, ())
     next_day = _next_day(by_day, chosen, window, find if not shown else None)
     return Picker(
-        period=times.days_words(window.days[0], window.days[-1]),
-        days=[_strip_day(day, by_day, chosen, window, link) for day in window.days],
+        period=times.days_words(window.first, window.first + (DAYS - 1) * _DAY),
+        days=_strip(by_day, chosen, window, links),
         heading=times.day_words(chosen, today=window.today),
-        groups=_groups(shown, window, chosen),
-        earlier_url=_earlier(window, link),
-        later_url=_later(window, link),
+        groups=_groups(shown, window),
+        earlier_url=links.earlier(),
+        later_url=links.later(),
         why_nothing="" if shown else _why_nothing(window, chosen, bool(slots), next_day, tutor_id, tutor),
         next_label=times.day_words(next_day, today=window.today) if next_day else "",
-        next_url=_link_to(next_day, window, link) if next_day else None,
+        next_url=links.day(next_day) if next_day else None,
         next_short=times.short_day_words(next_day) if next_day else "",
-        clock_change=_clock_change(window),
+        clock_change=change,
         facts=facts,
     )
 
 
-def _by_day(slots: Sequence[Slot], zone: str) -> dict[dt.date, list[Slot]]:
-    found: dict[dt.date, list[Slot]] = defaultdict(list)
+# The slots of each day that has some, both in order.
+ByDay = dict[dt.date, Sequence[Slot]]
+
+
+def _by_day(slots: Sequence[Slot], window: Window) -> ByDay:
+    """Of a strip in which the clocks don't change: a day is what lies between two midnights."""
+    found: ByDay = {}
+    first = 0
+    for number, day in enumerate(window.days, start=1):
+        midnight = policies.instant_of(window.first + number * _DAY, 0, window.zone)
+        last = bisect_left(slots, (midnight,), first)
+        if first < last:
+            found[day] = slots[first:last]
+        first = last
+    return found
+
+
+def _by_local_day(slots: Sequence[Slot], zone: str) -> ByDay:
     here = ZoneInfo(zone)
+    found: dict[dt.date, list[Slot]] = defaultdict(list)
     for slot in slots:
         found[slot.starts_at.astimezone(here).date()].append(slot)
-    return dict(found)
+    return dict(sorted(found.items()))
+
+
+class _Links:
+    """The addresses of days; `start` is what they all begin with. Dates need no quoting."""
+
+    def __init__(self, start: str, window: Window) -> None:
+        self._start, self._window = start, window
+        self._end = window.first + DAYS * _DAY
+
+    def day(self, day: dt.date) -> str:
+        """A day within the strip keeps the strip as it is."""
+        first = self._window.first if self._window.first <= day < self._end else day
+        return f"{self._start}{self._since(first, '&')}day={day.isoformat()}#times"
+
+    def earlier(self) -> str | None:
+        window = self._window
+        if window.first <= window.today:
+            return None
+        since = self._since(max(window.today, window.first - DAYS * _DAY))
+        return f"{self._start}{since}".rstrip("&?") + "#times"
+
+    def later(self) -> str | None:
+        if self._end > self._window.today + MOST_AHEAD:
+            return None
+        return f"{self._start}{self._since(self._end)}#times"
+
+    def _since(self, first: dt.date, then: str = "") -> str:
+        return f"from={first.isoformat()}{then}" if first != self._window.today else ""
 
 
 # -- The strip ---------------------------------------------------------------------------------------------
 
 
-def _strip_day(
-    day: dt.date,
-    by_day: dict[dt.date, list[Slot]],
-    chosen: dt.date,
-    window: Window,
-    link: Callable[..., str],
-) -> Day:
-    count = len(by_day.get(day, ()))
-    block, shown_count, label = _day_seen(day, count, window.today.year, get_locale() or Locale("en"))
-    return Day(
-        number=block.number,
-        weekday=block.weekday,
-        month=block.month if day.day == 1 or day == window.first else "",
-        count=shown_count,
-        label=label,
-        url=_link_to(day, window, link) if count else None,
-        is_chosen=day == chosen,
-    )
+def _strip(by_day: ByDay, chosen: dt.date, window: Window, links: _Links) -> list[Day]:
+    this_year, locale = window.today.year, get_locale() or Locale("en")
+    found = []
+    for day in window.days:
+        count = len(by_day.get(day, ()))
+        has_month = day.day == 1 or day == window.first
+        seen = _day_seen(day, count, has_month, this_year, locale)
+        found.append(Day(seen, links.day(day) if count else None, day == chosen))
+    return found
 
 
 @lru_cache(maxsize=8192)
-def _day_seen(day: dt.date, count: int, this_year: int, _locale: Locale) -> tuple[times.DateBlock, str, str]:
-    """A day, how many times it has, and both in words; kept by language, since each strip has fourteen."""
+def _day_seen(day: dt.date, count: int, has_month: bool, this_year: int, _locale: Locale) -> DaySeen:
+    """In words; kept by language, since each strip has fourteen, and always the same ones."""
     words = ngettext("%(num)s time", "%(num)s times", count) if count else _("no times")
     day_words = times.day_words(day, today=dt.date(this_year, 1, 1))
     label = _("%(day)s: %(times)s", day=day_words, times=words)
-    return times.block_of_day(day), format_decimal(count) if count else "", label
-
-
-def _link_to(day: dt.date, window: Window, link: Callable[..., str]) -> str:
-    """A day within the strip keeps the strip as it is."""
-    inside = window.first <= day < window.first + DAYS * _DAY
-    first = window.first if inside else day
-    args = {"day": day.isoformat()}
-    return link(**({"from": first.isoformat()} if first != window.today else {}), **args)
-
-
-def _earlier(window: Window, link: Callable[..., str]) -> str | None:
-    if window.first <= window.today:
-        return None
-    first = max(window.today, window.first - DAYS * _DAY)
-    return link(**({"from": first.isoformat()} if first != window.today else {}))
-
-
-def _later(window: Window, link: Callable[..., str]) -> str | None:
-    first = window.first + DAYS * _DAY
-    return link(**{"from": first.isoformat()}) if first <= window.today + MOST_AHEAD else None
+    block = times.block_of_day(day)
+    month = block.month if has_month else ""
+    return DaySeen(block.number, block.weekday, month, format_decimal(count) if count else "", label)
 
 
 def _clock_change(window: Window) -> str:
@@ -264,23 +291,29 @@ def _change_within(window: Window, _locale: Locale) -> str:
 # -- The times of a day ------------------------------------------------------------------------------------
 
 
-def _groups(slots: Sequence[Slot], window: Window, day: dt.date) -> list[tuple[str, list[Time]]]:
+def _groups(slots: Sequence[Slot], window: Window) -> list[tuple[str, list[Time]]]:
     """Morning, afternoon and evening of a day, those of them in which there is something."""
-    zone, here = window.zone, ZoneInfo(window.zone)
-    day_words, pattern = times.day_words(day, today=window.today), _("%(day)s, %(time)s")
-    local_times = [slot.starts_at.astimezone(here) for slot in slots]
-    words = [times.wall_words(60 * local.hour + local.minute) for local in local_times]
-    labels = Counter(words)
+    zone, this_year, locale = window.zone, window.today.year, get_locale() or Locale("en")
+    seen = [_time_seen(slot.starts_at, zone, this_year, locale) for slot in slots]
+    labels = Counter(time.label for _part, time in seen)
     found: dict[str, list[Time]] = defaultdict(list)
-    for slot, local, time in zip(slots, local_times, words, strict=True):
-        label = time
-        if labels[label] > 1:  # the hour that comes twice when summer time ends
-            label = f"{label} {times.offset_words(slot.starts_at, zone)}"
-        part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
-        full_label = pattern % {"day": day_words, "time": time}
-        found[part].append(Time(slot.starts_at.isoformat(), label, full_label))
+    for slot, (part, time) in zip(slots, seen, strict=True):
+        if labels[time.label] > 1:  # the hour that comes twice when summer time ends
+            time = time._replace(label=f"{time.label} {times.offset_words(slot.starts_at, zone)}")
+        found[part].append(time)
     headings = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
     return [(headings[part], found[part]) for part in headings if part in found]
+
+
+@lru_cache(maxsize=8192)
+def _time_seen(starts_at: dt.datetime, zone: str, this_year: int, _locale: Locale) -> tuple[str, Time]:
+    """The part of its day, and the time in words; kept by language, like the days."""
+    local = starts_at.astimezone(ZoneInfo(zone))
+    part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
+    label = times.time_words(starts_at, zone)
+    day_words = times.day_words(local.date(), today=dt.date(this_year, 1, 1))
+    full_label = _("%(day)s, %(time)s", day=day_words, time=label)
+    return part, Time(starts_at.isoformat(), label, full_label)
 
 
 def alternatives(starts: Sequence[str], zone: str) -> list[Time]:
@@ -297,15 +330,13 @@ def alternatives(starts: Sequence[str], zone: str) -> list[Time]:
 # -- Why there is nothing ----------------------------------------------------------------------------------
 
 
-def _next_day(
-    by_day: dict[dt.date, list[Slot]], chosen: dt.date, window: Window, find: Find | None
-) -> dt.date | None:
+def _next_day(by_day: ByDay, chosen: dt.date, window: Window, find: Find | None) -> dt.date | None:
     """The first day after the chosen one on which there is something; with `find` also beyond the strip."""
-    later = [day for day in sorted(by_day) if day > chosen]
-    if later or find is None:
-        return later[0] if later else None
+    later = next((day for day in by_day if day > chosen), None)
+    if later is not None or find is None:
+        return later
     found = find(window.until, clock.now() + MOST_AHEAD)
-    return min(_by_day(found, window.zone), default=None)
+    return times.local_day(found[0].starts_at, window.zone) if found else None
 
 
 def _why_nothing(

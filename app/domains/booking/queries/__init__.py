@@ -28,11 +28,13 @@ from app.domains.booking.queries.locks import (
     Held,
     PlaceOfSeat,
     held_by,
+    holds_nothing,
     in_the_way,
     lesson_for_update,
     lessons_for_update,
     lines_of_lesson,
     lock_people,
+    nobody_there,
     order_of_seat_for_update,
     place_of_code,
     place_of_seat,
@@ -57,7 +59,7 @@ from app.domains.booking.queries.timetable import (
     why_not_offered,
     why_not_sold,
 )
-from app.domains.booking.queries.to_hold import class_to_hold, policy_now
+from app.domains.booking.queries.to_hold import ToHold, class_to_hold, policy_now
 
 __all__ = [
     "PEOPLE",
@@ -67,6 +69,7 @@ __all__ = [
     "Terms",
     "Session",
     "Timetable",
+    "ToHold",
     "alternatives",
     "available_sessions",
     "busy_people",
@@ -76,6 +79,7 @@ __all__ = [
     "explained",
     "has_tried",
     "held_by",
+    "holds_nothing",
     "holds_of",
     "is_disputed",
     "is_free",
@@ -89,6 +93,7 @@ __all__ = [
     "lock_people",
     "looked_at",
     "moves_of",
+    "nobody_there",
     "order_of_seat_for_update",
     "overrides_of",
     "place_of_code",

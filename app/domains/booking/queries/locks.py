@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import contains_eager, joinedload
 
@@ -19,7 +19,7 @@ from app.core.db import db
 from app.core.errors import Conflict, NotFound
 from app.domains.booking.models import HELD, TAKING, Lesson, Occupation, Seat
 from app.domains.booking.policies import Interval
-from app.domains.booking.queries.tables import PEOPLE
+from app.domains.booking.queries.tables import is_of_person
 from app.domains.catalog.models import Offering
 from app.domains.payments.models import Order, OrderLine
 
@@ -38,7 +38,7 @@ def lock_people(person_ids: Iterable[int | None], *, actor: str | None = None) -
     marks = [f"{tenant_id}|person|{person_id}" for person_id in person_ids if person_id is not None]
     if actor is not None:
         marks.append(f"{tenant_id}|holder|{actor}")
-    db.session.execute(_LOCK, {"marks": marks})
+    db.session().connection().execute(_LOCK, {"marks": marks})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +189,26 @@ def in_the_way(wanted: Iterable[tuple[int, Interval]]) -> tuple[Sequence[int], b
         )
     rows = plain.rows(
         select(taken.lesson_id, func.coalesce(taken.expires_at <= clock.now(), False)).where(
-            taken.tenant_id == plain.tenant(), taken.resource_kind.in_(PEOPLE), or_(*theirs)
+            taken.tenant_id == plain.tenant(), is_of_person(taken.resource_kind), or_(*theirs)
         )
     )
     expired = sorted({lesson_id for lesson_id, has_run_out in rows if has_run_out})
     return expired, all(has_run_out for _lesson_id, has_run_out in rows)
+
+
+def nobody_there(
+    wanted: Iterable[tuple[ColumnElement[Any], ColumnElement[Any]]],
+) -> ColumnElement[bool]:
+    """The condition of a statement for `plain`, or of an `Addition`: that nothing takes any of these people's
+    (person, stretch) time, not even what ran out."""
+    there = Occupation.__table__.alias("there")
+    theirs = (
+        and_(there.c.resource_id == person, there.c.during.overlaps(during)) for person, during in wanted
+    )
+    taken = select(there.c.id).where(
+        there.c.tenant_id == plain.tenant(), is_of_person(there.c.resource_kind), or_(*theirs)
+    )
+    return ~taken.exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +226,29 @@ class Held:
     ends_at: dt.datetime
 
 
+def _is_held_by_actor() -> ColumnElement[bool]:
+    seat = Seat.__table__.c
+    return and_(
+        seat.tenant_id == plain.tenant(),
+        seat.actor == bindparam("actor"),
+        # As a word of the statement: the index of what is held is for that one alone.
+        seat.status == plain.word(HELD),
+        seat.expires_at > bindparam("now"),
+    )
+
+
+def holds_nothing() -> ColumnElement[bool]:
+    """The condition of an `Addition`: that `actor` holds nothing `now`."""
+    return ~select(Seat.__table__.c.id).where(_is_held_by_actor()).exists()
+
+
 def _held_by() -> Select[Any]:
     seat, lesson = Seat.__table__.c, Lesson.__table__.c
     columns = (lesson.id, lesson.status, lesson.variant_id, lesson.tutor_id, lesson.starts_at, lesson.ends_at)
     return (
         select(seat.id, seat.student_id, seat.line_id, *columns)
         .join(Lesson.__table__, and_(lesson.id == seat.lesson_id, lesson.tenant_id == seat.tenant_id))
-        .where(
-            seat.tenant_id == plain.tenant(),
-            seat.actor == bindparam("actor"),
-            seat.status == HELD,
-            seat.expires_at > bindparam("now"),
-        )
+        .where(_is_held_by_actor())
         .order_by(seat.id)
     )
 

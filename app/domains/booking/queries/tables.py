@@ -4,13 +4,26 @@ is, so plain columns and arrays of them."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, any_, bindparam, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.types import NullType
 
 from app.core import clock, plain
 from app.domains.accounts.models import ACTIVE as IN_FORCE
@@ -99,24 +112,34 @@ class Timetable:
         return any(interval.overlaps(wanted) for interval in self.busy)
 
 
+NO_HOURS = Timetable(None, (), (), is_suspended=False)
+
+
+def is_of_person(kind: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of an occupation's kind. The words stand in the statement: they are always the same ones."""
+    return kind.in_([plain.word(each) for each in PEOPLE])
+
+
 def is_closed(taught_by: Any) -> ColumnElement[bool]:
     """Whether nothing can be booked with the tutor of a row (`tenant_id`, `tutor_id`): the company is
     suspended, or they have left it."""
     member, company = Membership.__table__.c, Tenant.__table__.c
-    suspended = select(company.status != ACTIVE).where(company.id == taught_by.tenant_id)
+    suspended = select(company.status != plain.word(ACTIVE)).where(company.id == taught_by.tenant_id)
     taught = select(member.id).where(
         member.tenant_id == taught_by.tenant_id,
         member.person_id == taught_by.tutor_id,
-        member.role_key == TEACHES,
+        member.role_key == plain.word(TEACHES),
     )
     left = and_(
-        taught.where(member.status == ENDED).exists(), ~taught.where(member.status == IN_FORCE).exists()
+        taught.where(member.status == plain.word(ENDED)).exists(),
+        ~taught.where(member.status == plain.word(IN_FORCE)).exists(),
     )
     return or_(suspended.scalar_subquery(), left)
 
 
-def _timetables() -> Select[Any]:
-    """Made once: of each schedule its terms, and as arrays its week, what replaces it, and what is taken."""
+def timetable_columns() -> list[ColumnElement[Any]]:
+    """Of a schedule whether it is closed, as arrays its week, what replaces it and what is taken, and its
+    terms, for `read_timetable`; in a statement with the values of `window`."""
     schedule, rule = AvailabilitySchedule.__table__.c, AvailabilityRule.__table__.c
     override, taken = AvailabilityOverride.__table__.c, Occupation.__table__.c
     week = select(
@@ -129,26 +152,26 @@ def _timetables() -> Select[Any]:
         override.schedule_id == schedule.id,
         override.on_date.between(bindparam("first"), bindparam("last")),
     )
-    busy = select(func.array_agg(array([func.lower(taken.during), func.upper(taken.during)]))).where(
+    ends = array([func.lower(taken.during), func.upper(taken.during)])
+    busy = select(type_coerce(func.array_agg(ends), NullType())).where(
         taken.tenant_id == schedule.tenant_id,
-        taken.resource_kind.in_(PEOPLE),
+        is_of_person(taken.resource_kind),
         taken.resource_id == schedule.tutor_id,
         taken.during.overlaps(func.tstzrange(bindparam("since"), bindparam("until"))),
         or_(taken.expires_at.is_(None), taken.expires_at > bindparam("now")),
     )
-    return select(
-        schedule.tutor_id,
-        is_closed(schedule),
-        week.scalar_subquery(),
-        dated.scalar_subquery(),
-        busy.scalar_subquery(),
-        schedule.timezone,
-        schedule.buffer_before_minutes,
-        schedule.buffer_after_minutes,
-        schedule.notice_minutes,
-        schedule.horizon_days,
-        schedule.step_minutes,
-    ).where(
+    read = [each.scalar_subquery() for each in (week, dated, busy)]
+    return [is_closed(schedule), *read, *_terms_of_schedule()]
+
+
+def _terms_of_schedule() -> list[ColumnElement[Any]]:
+    return [AvailabilitySchedule.__table__.c[each.name] for each in fields(Terms)]
+
+
+def _timetables() -> Select[Any]:
+    """Made once."""
+    schedule = AvailabilitySchedule.__table__.c
+    return select(schedule.tutor_id, *timetable_columns()).where(
         schedule.tenant_id == plain.tenant(),
         schedule.tutor_id == any_(bindparam("tutors", type_=ARRAY(BigInteger))),
     )
@@ -159,51 +182,66 @@ _TIMETABLES = _timetables()
 
 def timetable(tutor_id: int, *, since: dt.datetime, until: dt.datetime) -> Timetable:
     """Everything that decides whether a lesson can begin from `since` to `until`. One statement."""
-    found = timetables([tutor_id], since=since, until=until)
-    return found.get(tutor_id) or Timetable(None, (), (), is_suspended=False)
+    return timetables([tutor_id], since=since, until=until).get(tutor_id) or NO_HOURS
 
 
 def timetables(tutor_ids: Collection[int], *, since: dt.datetime, until: dt.datetime) -> dict[int, Timetable]:
     """As `timetable`, of all of these who have hours. One statement, too."""
+    rows = plain.rows(_TIMETABLES, tutors=list(tutor_ids), **window(since, until))
+    return {tutor_id: read_timetable(row, since, until) for tutor_id, *row in rows}
+
+
+def window(since: dt.datetime, until: dt.datetime) -> dict[str, Any]:
+    """The values of a statement that reads a timetable."""
     until = max(since, until)
-    rows = plain.rows(
-        _TIMETABLES,
-        tutors=list(tutor_ids),
-        now=clock.now(),
-        since=since - _DAY,
-        until=until + _BEYOND,
+    return {
+        "now": clock.now(),
+        "since": since - _DAY,
+        "until": until + _BEYOND,
         # Days are counted in each schedule's zone: one to spare on both sides.
-        first=(since - 2 * _DAY).date(),
-        last=(until + _BEYOND + _DAY).date(),
-    )
-    return {row[0]: _read(row, since, until) for row in rows}
+        "first": (since - 2 * _DAY).date(),
+        "last": (until + _BEYOND + _DAY).date(),
+    }
 
 
-def _read(row: Any, since: dt.datetime, until: dt.datetime) -> Timetable:
-    _tutor_id, is_suspended, rules, overrides, busy, *terms = row
+def read_timetable(row: Sequence[Any], since: dt.datetime, until: dt.datetime) -> Timetable:
+    """Of a row of `timetable_columns`, which was read with this window or a longer one."""
+    is_suspended, rules, overrides, busy, *terms = row
     schedule = Terms(*terms)
     if until <= since or is_suspended:
         return Timetable(schedule, (), (), is_suspended=is_suspended)
     zone = ZoneInfo(schedule.timezone)
     first, last = (since - _DAY).astimezone(zone).date(), (until + _BEYOND).astimezone(zone).date()
-    dated = [_Override(dt.date.fromisoformat(day), starts, ends) for day, starts, ends in overrides or ()]
-    week = [_Rule(*rule) for rule in rules or ()]
-    open_time = policies.expand_availability(week, dated, schedule.timezone, first, last)
+    week, dated = tuple(map(tuple, rules or ())), tuple(map(tuple, overrides or ()))
     taken = policies.merged(
         Interval(starts.astimezone(dt.UTC), ends.astimezone(dt.UTC)) for starts, ends in busy or ()
     )
     return Timetable(
         schedule,
-        tuple(open_time),
+        _open_time(week, dated, schedule.timezone, first, last),
         tuple(taken),
         is_suspended=False,
-        dated=frozenset(each.on_date for each in dated),
+        dated=frozenset(dt.date.fromisoformat(day) for day, *_minutes in dated),
     )
+
+
+@lru_cache(maxsize=1000)
+def _open_time(
+    week: tuple[tuple[int, int, int], ...],
+    dated: tuple[tuple[str, int | None, int | None], ...],
+    timezone: str,
+    first: dt.date,
+    last: dt.date,
+) -> tuple[Interval, ...]:
+    """Kept: it follows from these values alone, and tutors who are looked at are looked at again."""
+    rules = [_Rule(*rule) for rule in week]
+    overrides = [_Override(dt.date.fromisoformat(day), starts, ends) for day, starts, ends in dated]
+    return tuple(policies.expand_availability(rules, overrides, timezone, first, last))
 
 
 def _terms() -> Select[Any]:
     schedule = AvailabilitySchedule.__table__.c
-    return select(*(getattr(schedule, each.name) for each in fields(Terms))).where(
+    return select(*_terms_of_schedule()).where(
         schedule.tenant_id == plain.tenant(), schedule.tutor_id == bindparam("tutor")
     )
 

@@ -20,7 +20,7 @@ from app.domains.booking.models import (
     Occupation,
 )
 from app.domains.booking.policies import Interval, Slot, Sold, SoldVariant
-from app.domains.booking.queries.tables import PEOPLE, Terms, timetable
+from app.domains.booking.queries.tables import PEOPLE, Terms, Timetable, timetable
 from app.domains.catalog.models import ONE_TO_ONE, PUBLISHED, TRIAL, Offering, Variant
 
 _DAY = dt.timedelta(days=1)
@@ -40,8 +40,14 @@ def slots_of_tutor(
     tutor_id: int, duration: dt.timedelta, since: dt.datetime, until: dt.datetime
 ) -> list[Slot]:
     """When something of this tutor that is so long can begin, whatever it is."""
-    since, until = max(since, clock.now()), min(until, clock.now() + 367 * _DAY)
+    since, until = bookable(since, until)
     return timetable(tutor_id, since=since, until=until).slots(duration, since, until)
+
+
+def bookable(since: dt.datetime, until: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """What of a stretch of time anybody can have opened."""
+    now = clock.now()
+    return max(since, now), min(until, now + 367 * _DAY)
 
 
 def why_not_sold(offering: Sold, variant: SoldVariant) -> str | None:
@@ -57,14 +63,16 @@ def why_not_offered(offering: Sold, variant: SoldVariant, starts_at: dt.datetime
 
 
 def looked_at(
-    offering: Sold, variant: SoldVariant, starts_at: dt.datetime
+    offering: Sold, variant: SoldVariant, starts_at: dt.datetime, found: Timetable | None = None
 ) -> tuple[str | None, Terms | None]:
-    """As `why_not_offered`, and the tutor's terms by which it was found, where they were looked at."""
+    """As `why_not_offered`, and the tutor's terms by which it was found, where they were looked at. `found`
+    is what was read just now of the tutor's time around it."""
     why = why_not_sold(offering, variant) or policies.why_out_of_sight(starts_at, clock.now())
     if why is not None:
         return why, None
     starts_at, duration = starts_at.astimezone(dt.UTC), _duration(variant)
-    found = timetable(offering.tutor_id, since=starts_at, until=starts_at + duration)
+    if found is None:
+        found = timetable(offering.tutor_id, since=starts_at, until=starts_at + duration)
     why = found.why_not(starts_at, duration)
     if why is None and found.is_taken(starts_at, starts_at + duration):
         why = "taken"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 
 from app.core import plain
 from app.core.errors import NotFound
-from app.domains.booking.models import Lesson
-from app.domains.booking.queries.tables import is_closed
+from app.domains.booking.models import AvailabilitySchedule, Lesson
+from app.domains.booking.queries.tables import (
+    NO_HOURS,
+    Timetable,
+    is_closed,
+    read_timetable,
+    timetable_columns,
+    window,
+)
 from app.domains.catalog.models import PUBLISHED, CancellationPolicy, Offering, Variant
 from app.domains.catalog.policies import BUILT_IN
 
@@ -37,15 +45,18 @@ class VariantToHold:
 
 @dataclass(frozen=True, slots=True)
 class ToHold:
-    """`variant` is empty where the offering has no such one; `policy` is what a seat keeps of it."""
+    """`variant` is empty where the offering has no such one; `policy` is what a seat keeps of it; `timetable`
+    is the tutor's around the time that was asked for, if one was."""
 
     offering: OfferingToHold
     variant: VariantToHold | None
     policy: dict[str, Any]
+    timetable: Timetable | None = None
 
 
 _OFFERING = ("id", "tutor_id", "kind", "status")
 _VARIANT = ("id", "offering_id", "duration_minutes", "price_minor", "currency", "is_active")
+_END = len(_OFFERING) + len(_VARIANT) + 1 + len(_POLICY)
 
 
 def _to_hold() -> Select[Any]:
@@ -90,13 +101,32 @@ _BY_LESSON = (
     .add_columns(is_closed(_LESSON.c))
 )
 _BY_ID = _to_hold().where(Offering.__table__.c.id == bindparam("offering"))
+_SCHEDULE = AvailabilitySchedule.__table__
+_TIME_BY_SLUG = _BY_SLUG.outerjoin(
+    _SCHEDULE,
+    and_(
+        _SCHEDULE.c.tutor_id == Offering.__table__.c.tutor_id,
+        _SCHEDULE.c.tenant_id == Offering.__table__.c.tenant_id,
+    ),
+).add_columns(*timetable_columns(), _SCHEDULE.c.id)
+_LONGEST = dt.timedelta(days=1)  # a lesson
 
 
-def to_hold(slug: str, variant_id: int | None) -> ToHold:
-    """Raises NotFound unless it is published."""
+def to_hold(slug: str, variant_id: int | None, starts_at: dt.datetime | None = None) -> ToHold:
+    """For a time of the variant, or a date of a class. Raises NotFound unless it is published."""
     if not slug.isascii() or not slug.isprintable():
         raise NotFound  # PostgreSQL refuses to look for NUL
-    return _read(plain.rows(_BY_SLUG, slug=slug, variant=variant_id))
+    if starts_at is None:
+        return _read(plain.rows(_BY_SLUG, slug=slug, variant=variant_id))
+    around = window(starts_at, starts_at + _LONGEST)
+    rows = plain.rows(_TIME_BY_SLUG, slug=slug, variant=variant_id, **around)
+    asked = _read([row[:_END] for row in rows])
+    if asked.variant is None:
+        return asked
+    ends_at = starts_at + dt.timedelta(minutes=asked.variant.duration_minutes)
+    *timetable, has_hours = rows[0][_END:]
+    found = read_timetable(timetable, starts_at, ends_at) if has_hours else NO_HOURS
+    return replace(asked, timetable=found)
 
 
 def class_to_hold(lesson_id: int) -> tuple[dict[str, Any], bool]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from app.core import clock, ids
+from app.core import clock, scope
 from app.core.audit import note
 from app.core.db import db
 from app.core.events import announce
@@ -19,22 +18,21 @@ from app.domains.booking.errors import (
     TooManyHolds,
 )
 from app.domains.booking.models import HELD, RELEASED, SCHEDULED, Lesson, Seat
+from app.domains.booking.queries import PlaceOfSeat, ToHold
+from app.domains.booking.service.new_holds import new_hold, new_seat, place
 from app.domains.booking.service.occupation import (
     end_hold,
     is_expired,
     is_group,
     lapse,
     lock_seat,
-    occupy,
     prolong,
     slot_taken,
-    tutor_claim,
 )
 from app.domains.catalog.models import PUBLISHED
 from app.domains.payments import service as payments
 from app.domains.payments.models import OPEN
 
-LESSON_CODE, SEAT_CODE = 10, 40  # characters, random
 _AROUND = dt.timedelta(hours=8)  # the widest buffers of two lessons
 
 
@@ -44,13 +42,13 @@ def hold_slot(
     variant: policies.SoldVariant,
     starts_at: dt.datetime,
     actor: str,
-    policy: Mapping[str, Any] | None = None,
-) -> Seat:
+    seen: ToHold | None = None,
+) -> PlaceOfSeat:
     """Take a tutor's time for ten minutes. The same again by the same actor is the same hold, and one that
-    they chose before and that is in the way goes. `policy` is the offering's, of who has read it just now.
+    they chose before and that is in the way goes. `seen` is what was read of all of this just now.
     Raises NotOffered, SlotTaken, TooManyHolds."""
     starts_at, duration = in_utc(starts_at), dt.timedelta(minutes=variant.duration_minutes)
-    why, terms = queries.looked_at(offering, variant, starts_at)
+    why, terms = queries.looked_at(offering, variant, starts_at, seen.timetable if seen else None)
     if why is not None:
         mine = queries.held_by(actor)
         known = _same_hold(mine, variant, starts_at)
@@ -60,25 +58,24 @@ def hold_slot(
             raise NotOffered(why=why)
         if not mine:
             raise slot_taken(offering.tutor_id, duration, after=starts_at)  # without making anybody wait
-    if policy is None:
-        policy = queries.policy_now(offering.id)
-    queries.lock_people([offering.tutor_id], actor=actor)
-    mine = queries.held_by(actor)
-    known = _same_hold(mine, variant, starts_at)
-    if known is not None:
-        return known
-    if len(_after_giving_way(mine, offering, starts_at, starts_at + duration)) >= policies.MAX_HOLDS:
-        raise TooManyHolds
+    policy = seen.policy if seen else queries.policy_now(offering.id)
     assert terms is not None, "a time that is offered has a schedule"
-    lesson = _new_lesson(offering, variant, starts_at, duration, terms.timezone)
-    seat = _new_seat(lesson, variant, actor, policy)
-    if not occupy(lesson, [tutor_claim(lesson, terms)], expires_at=seat.expires_at):
-        raise slot_taken(offering.tutor_id, duration, after=starts_at)
-    announce(events.SeatHeld(tenant_id=seat.tenant_id, seat_id=seat.id))
-    return seat
+    new = new_hold(offering, variant, starts_at, terms=terms, seat=new_seat(variant, actor, policy))
+    queries.lock_people([offering.tutor_id], actor=actor)
+    held = new.write_alone()  # in one statement, since most people hold nothing else
+    if held is None:
+        mine = queries.held_by(actor)
+        known = _same_hold(mine, variant, starts_at)
+        if known is not None:
+            return known
+        if len(_after_giving_way(mine, offering, starts_at, starts_at + duration)) >= policies.MAX_HOLDS:
+            raise TooManyHolds
+        held = new.write()
+    announce(events.SeatHeld(tenant_id=scope.tenant_id(), seat_id=held.id))
+    return held
 
 
-def hold_seat(*, lesson_id: int, actor: str) -> Seat:
+def hold_seat(*, lesson_id: int, actor: str) -> PlaceOfSeat:
     """Take a place in a group class for ten minutes. A place that the same actor has chosen nobody for yet
     is the same hold. Raises NoSeatLeft, NotOffered, TooManyHolds, NotFound."""
     queries.lock_people([], actor=actor)
@@ -91,16 +88,18 @@ def hold_seat(*, lesson_id: int, actor: str) -> Seat:
         raise NotOffered(why=why)
     for held in mine:
         if held.lesson_id == lesson.id and held.student_id is None:
-            return queries.seat(held.id)
+            return queries.place_of_seat(held.id)
     if len(mine) >= policies.MAX_HOLDS:
         raise TooManyHolds
     lapse_expired_seats(lesson)
     if lesson.taken >= lesson.capacity:
         raise NoSeatLeft
     lesson.taken += 1
-    seat = _new_seat(lesson, lesson.variant, actor, policy)
+    seat = Seat(lesson=lesson, **new_seat(lesson.variant, actor, policy))
+    db.session.add(seat)
+    db.session.flush()  # its id goes into the event
     announce(events.SeatHeld(tenant_id=seat.tenant_id, seat_id=seat.id))
-    return seat
+    return place(seat.id, seat.code, lesson.id, lesson.tutor_id, actor)
 
 
 def renew_hold(seat: Seat) -> Seat:
@@ -177,11 +176,11 @@ def in_utc(starts_at: dt.datetime) -> dt.datetime:
 
 def _same_hold(
     mine: Sequence[queries.Held], variant: policies.SoldVariant, starts_at: dt.datetime
-) -> Seat | None:
+) -> PlaceOfSeat | None:
     """A second click on the same time, or the way back to it."""
     for held in mine:
         if held.variant_id == variant.id and held.starts_at == starts_at:
-            return queries.seat(held.id)
+            return queries.place_of_seat(held.id)
     return None
 
 
@@ -210,42 +209,3 @@ def _why_not_open(lesson: Lesson) -> str | None:
     if not is_group(lesson) or lesson.offering.status != PUBLISHED or lesson.status != SCHEDULED:
         return "not_published"
     return "past" if lesson.starts_at <= clock.now() else None
-
-
-def _new_lesson(
-    offering: policies.Sold,
-    variant: policies.SoldVariant,
-    starts_at: dt.datetime,
-    duration: dt.timedelta,
-    timezone: str,
-) -> Lesson:
-    """Written together with its seat."""
-    return Lesson(
-        code=ids.code(LESSON_CODE),
-        offering_id=offering.id,
-        variant_id=variant.id,
-        tutor_id=offering.tutor_id,
-        status=HELD,
-        starts_at=starts_at,
-        ends_at=starts_at + duration,
-        timezone=timezone,
-        capacity=1,
-        taken=1,
-    )
-
-
-def _new_seat(lesson: Lesson, variant: policies.SoldVariant, actor: str, policy: Mapping[str, Any]) -> Seat:
-    """Price and policy as they stand now: what is changed later changes nothing for this seat."""
-    seat = Seat(
-        code=ids.code(SEAT_CODE),
-        lesson=lesson,
-        actor=actor,
-        status=HELD,
-        expires_at=clock.now() + policies.HOLD_LIFE,
-        price_minor=variant.price_minor,
-        currency=variant.currency,
-        policy=dict(policy),
-    )
-    db.session.add(seat)
-    db.session.flush()  # its id goes into the event, the lesson's into the occupation
-    return seat

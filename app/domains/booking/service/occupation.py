@@ -78,13 +78,16 @@ def occupy(lesson: Lesson, claims: Sequence[Claim], *, expires_at: dt.datetime |
         return True
     if len({claim.person_id for claim in claims}) < len(claims):
         return False  # a tutor is not their own student
-    if _take(lesson, claims, expires_at):
-        return True
+    return _take(lesson, claims, expires_at) or (make_way(claims) and _take(lesson, claims, expires_at))
+
+
+def make_way(claims: Sequence[Claim]) -> bool:
+    """Where nothing but holds that ran out is in the way of these claims, clear them away."""
     expired, is_free = queries.in_the_way([(claim.person_id, claim.span) for claim in claims])
     if not expired or not is_free:
         return False
     _clear(expired)
-    return _take(lesson, claims, expires_at)
+    return True
 
 
 def _take(lesson: Lesson, claims: Sequence[Claim], expires_at: dt.datetime | None) -> bool:
@@ -114,17 +117,7 @@ def _taking(number: int) -> ReturningInsert[tuple[int]]:
         )
         for place in range(number)
     ]
-    there = table.alias("there")
-    in_the_way = select(there.c.id).where(
-        there.c.tenant_id == bindparam("tenant"),
-        there.c.resource_kind.in_(queries.PEOPLE),
-        or_(
-            *(
-                and_(there.c.resource_id == person, there.c.during.overlaps(during))
-                for _kind, person, during, _seat in wanted
-            )
-        ),
-    )
+    is_free = queries.nobody_there([(person, during) for _kind, person, during, _seat in wanted])
     rows = [
         select(
             bindparam("tenant", type_=table.c.tenant_id.type),
@@ -132,7 +125,7 @@ def _taking(number: int) -> ReturningInsert[tuple[int]]:
             bindparam("expires_at", type_=table.c.expires_at.type),
             bindparam("lesson_id", type_=table.c.lesson_id.type),
             seat,
-        ).where(~in_the_way.exists())
+        ).where(is_free)
         for kind, person, during, seat in wanted
     ]
     return (

@@ -14,7 +14,8 @@ from app.core.events import announce
 from app.domains.booking import events, queries
 from app.domains.booking.errors import NotOffered
 from app.domains.booking.models import SCHEDULED, Lesson
-from app.domains.booking.service.holds import LESSON_CODE, in_utc
+from app.domains.booking.service.holds import in_utc
+from app.domains.booking.service.new_holds import LESSON_CODE
 from app.domains.booking.service.occupation import occupy, slot_taken, tutor_claim
 from app.domains.catalog.models import ARCHIVED, GROUP, Offering, Variant
 from app.domains.tenancy import queries as tenancy
