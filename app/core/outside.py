@@ -16,7 +16,8 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import pybreaker
@@ -159,7 +160,8 @@ class Breaker:
                 self.name, "not called: too many calls wait for it already", retry_after=5
             )
         try:
-            return self._call(work)
+            with self._state.looked_at():
+                return self._call(work)
         finally:
             self._places.release()
 
@@ -223,6 +225,13 @@ class _Circuit(pybreaker.CircuitBreaker):
 
 _NAMES_KEY = "wm:breakers"
 _AWAY_SECONDS = 5.0
+_ALWAYS_ASKED = ("state", "failures")
+
+
+class _Call(threading.local):
+    """What a thread saw before the call that it makes just now."""
+
+    seen: dict[str, str] | None = None
 
 
 class _SharedState(pybreaker.CircuitBreakerStorage):
@@ -236,8 +245,23 @@ class _SharedState(pybreaker.CircuitBreakerStorage):
         self._key = f"wm:breaker:{name}"
         self._lock = threading.Lock()
         self._copy: dict[str, Any] = {}
+        self._call = _Call()
         self._trial_until = 0.0
         self._away_until = 0.0
+
+    @contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """For one call in this thread: what a call that goes well asks for is asked for once, before it. What
+        fails meanwhile is newer than our question, and not ours to forgive."""
+        found = self._ask(lambda redis: redis.hmget(self._key, *_ALWAYS_ASKED))
+        if found is not None:
+            self._call.seen = {
+                field: _text(value or b"") for field, value in zip(_ALWAYS_ASKED, found, strict=True)
+            }
+        try:
+            yield
+        finally:
+            self._call.seen = None
 
     @property
     def state(self) -> str:
@@ -311,17 +335,21 @@ class _SharedState(pybreaker.CircuitBreakerStorage):
         self._ask(lambda redis: redis.delete(f"{self._key}:trial"))
 
     def _get(self, field: str, default: Any) -> Any:
+        if self._call.seen is not None and field in self._call.seen:
+            return self._call.seen[field] or default
         found = self._ask(lambda redis: redis.hget(self._key, field) or b"")
         if found is None:
             return self._copy.get(field, default)
         return _text(found) or default
 
     def _set(self, field: str, value: Any) -> None:
+        self._call.seen = None
         self._copy[field] = value
         self._ask(lambda redis: redis.hset(self._key, field, value))
         self._ask(lambda redis: redis.sadd(_NAMES_KEY, self.name))
 
     def _increment(self, field: str) -> None:
+        self._call.seen = None
         with self._lock:
             self._copy[field] = int(self._copy.get(field, 0)) + 1
         self._ask(lambda redis: redis.hincrby(self._key, field, 1))

@@ -336,6 +336,32 @@ class TestSharedState:
         assert rows[1].opened_at.tzinfo is not None
 
 
+def test_a_call_that_goes_well_asks_redis_once(shared: redis.Redis) -> None:
+    breaker = Breaker("smtp")
+    shared.config_resetstat()
+    assert breaker.call(lambda: "done") == "done"
+    asked = {
+        name.removeprefix("cmdstat_"): found["calls"] for name, found in shared.info("commandstats").items()
+    }
+    assert asked.pop("hmget") == 1
+    assert not asked.keys() & {"hget", "hset", "hincrby", "sadd"}
+
+
+def test_what_fails_during_a_call_is_not_forgiven_by_it(either: str) -> None:
+    """It is newer than the question; the next call that goes well forgives it."""
+    breaker, provider = Breaker("smtp"), Provider()
+
+    def slow() -> str:
+        with ThreadPoolExecutor(1) as others:
+            others.submit(fail, breaker, provider, 2).result()
+        return "done"
+
+    assert breaker.call(slow) == "done"
+    assert state(breaker) == ("closed", 2 if either == "shared" else 0)
+    assert breaker.call(lambda: "done") == "done"
+    assert state(breaker) == ("closed", 0)
+
+
 def test_errors_say_what_to_do_with_them() -> None:
     away = ProviderUnavailable("mail", "421 try later", retry_after=7)
     assert (away.status, away.data, away.permanent) == (503, {"retry_after": 7}, False)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import joinedload, raiseload
 
-from app.core.db import db
+from app.core import plain
+from app.core.db import UtcDateTime, db
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.domains.earnings.models import PENDING, CommissionPlan, Earning
@@ -32,11 +33,11 @@ PAGE = 25
 
 
 class Terms(NamedTuple):
-    """What a tutor gets at some time. `plan` is None where the house's own terms hold."""
+    """What a tutor gets at some time. `plan_id` is None where the house's own terms hold."""
 
     tutor_share_bp: int
     hold_days: int
-    plan: CommissionPlan | None
+    plan_id: int | None
 
 
 @dataclass(frozen=True)
@@ -69,25 +70,41 @@ class Totals:
     next_clears_at: dt.datetime | None
 
 
-_COMMISSION = (
-    select(CommissionPlan)
-    .where(
-        or_(CommissionPlan.person_id == bindparam("tutor"), CommissionPlan.person_id.is_(None)),
-        CommissionPlan.valid_from <= bindparam("at"),
+def _commission() -> Select[Any]:
+    """What holds for a sale: the earning of its seat where there is one, and the first of the terms."""
+    plan, earning = CommissionPlan.__table__.c, Earning.__table__.c
+    terms = (
+        select(plan.id, plan.tutor_share_bp, plan.hold_days)
+        .where(
+            plan.tenant_id == plain.tenant(),
+            or_(plan.person_id == bindparam("tutor"), plan.person_id.is_(None)),
+            plan.valid_from <= bindparam("at", type_=UtcDateTime),
+        )
+        .order_by(plan.person_id.nulls_last(), plan.valid_from.desc(), plan.id.desc())
+        .limit(1)
+        .subquery()
     )
-    .order_by(
-        CommissionPlan.person_id.nulls_last(), CommissionPlan.valid_from.desc(), CommissionPlan.id.desc()
+    known = select(earning.id).where(
+        earning.tenant_id == plain.tenant(), earning.seat_id == bindparam("seat", type_=BigInteger)
     )
-    .limit(1)
-)
+    sale = select(known.scalar_subquery().label("earning_id")).subquery()
+    return select(sale, terms).select_from(sale.outerjoin(terms, true()))
+
+
+_COMMISSION = _commission()
+
+
+def terms_of_sale(seat_id: int | None, tutor_id: int, at: dt.datetime) -> tuple[bool, Terms]:
+    """Whether the seat was sold already, and the terms as `commission_for` finds them."""
+    ((earning_id, plan_id, share, days),) = plain.rows(_COMMISSION, seat=seat_id, tutor=tutor_id, at=at)
+    if plan_id is None:
+        return earning_id is not None, Terms(DEFAULT_TUTOR_SHARE_BP, DEFAULT_HOLD_DAYS, None)
+    return earning_id is not None, Terms(share, days, plan_id)
 
 
 def commission_for(tutor_id: int, at: dt.datetime) -> Terms:
     """The tutor's own terms at that time, else those for all, else the house's."""
-    plan = db.session.scalars(_COMMISSION, {"tutor": tutor_id, "at": at}).one_or_none()
-    if plan is None:
-        return Terms(DEFAULT_TUTOR_SHARE_BP, DEFAULT_HOLD_DAYS, None)
-    return Terms(plan.tutor_share_bp, plan.hold_days, plan)
+    return terms_of_sale(None, tutor_id, at)[1]
 
 
 def plans_in_force(at: dt.datetime) -> frozenset[int]:

@@ -49,17 +49,17 @@ def accrue(
 
     What was free earns nothing and makes no entry. Raises ValueError for a tax that the price can't hold.
     """
-    known = queries.of_seat(seat_id)
+    is_sold, terms = queries.terms_of_sale(seat_id, tutor_id, clock.now())
+    known = queries.of_seat(seat_id) if is_sold else None
     if known is not None:
         return known
-    terms = queries.commission_for(tutor_id, clock.now())
     shares = policies.split_sale(
         gross, tax=tax, platform_fee_bp=platform_fee_bp, tutor_share_bp=terms.tutor_share_bp
     )
     earning = Earning(
         seat_id=seat_id,
         tutor_id=tutor_id,
-        plan_id=terms.plan.id if terms.plan else None,
+        plan_id=terms.plan_id,
         description=description[:LONGEST_TEXT],
         status=PENDING,
         currency=gross.currency,

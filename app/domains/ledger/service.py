@@ -5,8 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    case,
+    column,
+    func,
+    insert,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core import audit, clock, scope
@@ -87,38 +102,115 @@ def reverse(entry: LedgerEntry, *, key: str, memo: str) -> LedgerEntry:
     return queries.entry(made)
 
 
-_ENTER = (
-    upsert(LedgerEntry.__table__)
-    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
-    .returning(LedgerEntry.__table__.c.id)
+def _posting() -> Select[Any]:
+    """Enter it unless its key stands, with its postings on those of the accounts that there are: the entry's
+    id, and on which accounts. One statement: each sale posts three entries."""
+    entry, posting = LedgerEntry.__table__, Posting.__table__
+    tenant = bindparam("tenant_id", type_=BigInteger)
+    entered = (
+        upsert(entry)
+        .values({name: bindparam(name, type_=entry.c[name].type) for name in _ENTERED})
+        .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+        .returning(entry.c.id)
+        .cte("entered")
+    )
+    lines = (
+        func.unnest(*(bindparam(f"line_{name}", type_=ARRAY(kind)) for name, kind in _LINE.items()))
+        .table_valued(*(column(name, kind) for name, kind in _LINE.items()))
+        .render_derived(name="line")
+    )
+    wanted = (
+        select(_account_of(lines).label("account_id"), lines.c.amount_minor, lines.c.currency)
+        .select_from(lines)
+        .subquery("wanted")
+    )
+    found = (
+        select(tenant, entered.c.id, *wanted.c)
+        .select_from(wanted.join(entered, true()))
+        .where(wanted.c.account_id.is_not(None))
+    )
+    names = ["tenant_id", "entry_id", "account_id", "amount_minor", "currency"]
+    posted = insert(posting).from_select(names, found).returning(posting.c.account_id).cte("posted")
+    return select(
+        select(entered.c.id).scalar_subquery(), select(func.array_agg(posted.c.account_id)).scalar_subquery()
+    )
+
+
+def _account_of(line: Any) -> ColumnElement[int]:
+    """Each way by all columns of the index."""
+    account = LedgerAccount.__table__.c
+    same = select(account.id).where(
+        account.tenant_id == bindparam("tenant_id", type_=BigInteger),
+        account.code == line.c.code,
+        account.currency == line.c.currency,
+    )
+    return case(
+        (line.c.person_id.is_(None), same.where(account.person_id.is_(None)).scalar_subquery()),
+        else_=same.where(account.person_id == line.c.person_id).scalar_subquery(),
+    )
+
+
+_ENTERED = (
+    "tenant_id",
+    "key",
+    "kind",
+    "memo",
+    "source_kind",
+    "source_id",
+    "reverses_id",
+    "occurred_at",
+    "recorded_at",
 )
+_LINE: dict[str, Any] = {
+    "code": String(),
+    "currency": String(),
+    "person_id": BigInteger(),
+    "amount_minor": BigInteger(),
+}
+_POST = _posting()
 
 
 def _write(values: dict[str, object], lines: Sequence[Line]) -> int:
     policies.check_balanced(line.amount for line in lines)
     for line in lines:
         policies.check_account(line.code, line.person_id)
-    tenant_id = scope.tenant_id()
-    row = {"tenant_id": tenant_id, "recorded_at": clock.machine_now(), **values}
-    entry_id: int | None = db.session.scalar(_ENTER, row)
+    row = {
+        "tenant_id": scope.tenant_id(),
+        "recorded_at": clock.machine_now(),
+        "reverses_id": None,
+        **values,
+        "line_code": [line.code for line in lines],
+        "line_currency": [line.amount.currency for line in lines],
+        "line_person_id": [line.person_id for line in lines],
+        "line_amount_minor": [line.amount.minor for line in lines],
+    }
+    with db.session.no_autoflush:  # what is not written yet is about other things
+        entry_id, posted = db.session.execute(_POST, row).one()
     if entry_id is None:
         return db.session.scalars(select(LedgerEntry.id).where(LedgerEntry.key == values["key"])).one()
     check_later()
+    if len(posted or ()) < len(lines):
+        _post_on_new_accounts(entry_id, lines, frozenset(posted or ()))
+    return int(entry_id)
+
+
+def _post_on_new_accounts(entry_id: int, lines: Sequence[Line], posted: frozenset[int]) -> None:
+    """What could not be posted yet: accounts are made on first use."""
     accounts = _accounts({_place(line) for line in lines})
     db.session.execute(
         insert(Posting.__table__),
         [
             {
-                "tenant_id": tenant_id,
+                "tenant_id": scope.tenant_id(),
                 "entry_id": entry_id,
                 "account_id": accounts[_place(line)],
                 "amount_minor": line.amount.minor,
                 "currency": line.amount.currency,
             }
             for line in lines
+            if accounts[_place(line)] not in posted
         ],
     )
-    return entry_id
 
 
 def _place(line: Line) -> _Place:

@@ -43,9 +43,11 @@ def _remind(until: dt.datetime) -> None:
 
 def mail_unread(delivery: Delivery) -> None:
     """To somebody who signs in here and has not read it yet. What was written stays where its people are."""
-    at = mailing.place()
-    to = mailing.reader(delivery.event.person_id, at) if at else None
-    if at is None or to is None or not to.has_login:
+    addressed = mailing.addressed(delivery.event.person_id)
+    if addressed is None:
+        return
+    to, at = addressed
+    if not to.has_login:
         return
     try:
         conversation = queries.conversation(delivery.event.conversation_id, to.person_id)

@@ -103,14 +103,17 @@ def between(tutor_id: int, student_id: int, person_id: int) -> Conversation | No
     ).one_or_none()
 
 
+_OF_PAIR = (
+    select(Conversation)
+    .where(Conversation.key == bindparam("key"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 def conversation_of_pair(key: str) -> Conversation:
     """Locked."""
-    return db.session.scalars(
-        select(Conversation)
-        .where(Conversation.key == key)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    return db.session.scalars(_OF_PAIR, {"key": key}).one()
 
 
 def person_ids(conversation: Conversation) -> list[int]:
@@ -348,20 +351,24 @@ def members_for_update(conversation_id: int, *, without: int) -> Sequence[Conver
     ).all()
 
 
-def pair_of_seat(seat_id: int) -> tuple[Person, Person | None]:
-    """Tutor and student of a seat. Raises NotFound."""
-    tutor, student = aliased(Person), aliased(Person)
-    found = db.session.execute(
-        select(tutor, student)
-        .select_from(Seat)
-        .join(Lesson, Lesson.id == Seat.lesson_id)
-        .join(tutor, tutor.id == Lesson.tutor_id)
-        .outerjoin(student, student.id == Seat.student_id)
-        .where(Seat.id == seat_id)
-    ).one_or_none()
-    if found is None:
-        raise NotFound
-    return found[0], found[1]
+def _pair() -> Select[Any]:
+    seat, lesson = Seat.__table__, Lesson.__table__
+    in_lesson = and_(lesson.c.tenant_id == seat.c.tenant_id, lesson.c.id == seat.c.lesson_id)
+    return (
+        select(lesson.c.tutor_id, seat.c.student_id)
+        .select_from(seat.join(lesson, in_lesson))
+        .where(seat.c.tenant_id == plain.tenant(), seat.c.id == bindparam("seat"))
+    )
+
+
+_PAIR = _pair()
+
+
+def pair_of_seat(seat_id: int) -> tuple[int, int | None]:
+    """The ids of a seat's tutor and student. Raises NotFound."""
+    for tutor_id, student_id in plain.rows(_PAIR, seat=seat_id):
+        return tutor_id, student_id
+    raise NotFound
 
 
 def new_to(conversation_id: int, person_id: int) -> int:

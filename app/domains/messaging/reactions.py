@@ -17,9 +17,9 @@ CHAT = "/chat"
 
 def open_for_seat(delivery: Delivery) -> None:
     """Who has a lesson together can write to each other, from the first one on."""
-    tutor, student = queries.pair_of_seat(delivery.event.seat_id)
-    if student is not None and student.id != tutor.id:
-        service.open_conversation(tutor, student)
+    tutor_id, student_id = queries.pair_of_seat(delivery.event.seat_id)
+    if student_id is not None and student_id != tutor_id:
+        service.open_for_pair(tutor_id, student_id)
 
 
 def tell_members(delivery: Delivery) -> None:

@@ -16,18 +16,20 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal,
     or_,
     select,
     true,
+    union,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from app.core import clock, plain, scope, throttle
 from app.core.db import UtcDateTime, db
 from app.core.errors import NotAllowed, NotFound
 from app.core.events import announce
-from app.domains.accounts.models import Person
+from app.domains.accounts.models import Guardianship, Person
 from app.domains.messaging import events, policies, queries
 from app.domains.messaging.models import Conversation, ConversationMember, Message
 from app.domains.messaging.queries import Said
@@ -40,22 +42,27 @@ _MEMBER, _PERSON = ConversationMember.__table__.c, Person.__table__.c
 def open_conversation(tutor: Person, student: Person) -> Conversation:
     """The one of this pair, made if there is none; whoever answers for the student is in it from the start.
     Raises NotAllowed for somebody with themselves."""
-    if tutor.id == student.id:
+    return open_for_pair(tutor.id, student.id)
+
+
+def open_for_pair(tutor_id: int, student_id: int) -> Conversation:
+    """The same by their ids: each lesson that is booked asks for it."""
+    if tutor_id == student_id:
         raise NotAllowed
-    key = policies.key_of(tutor.id, student.id)
+    key = policies.key_of(tutor_id, student_id)
     now = clock.machine_now()
     row = {
         "tenant_id": scope.tenant_id(),
         "key": key,
-        "tutor_id": tutor.id,
-        "student_id": student.id,
+        "tutor_id": tutor_id,
+        "student_id": student_id,
         "last_seq": 0,
         "created_at": now,
         "changed_at": now,
     }
-    db.session.execute(insert(Conversation.__table__).values(row).on_conflict_do_nothing())
+    db.session.execute(_OPEN, row)
     conversation = queries.conversation_of_pair(key)
-    _seat_members(conversation)
+    _seat_members(conversation.id)
     return conversation
 
 
@@ -103,7 +110,7 @@ def _move_marks(conversation_id: int, person_id: int, *, delivered: int, read: i
     moved = plain.write(_MARK, **marks)
     if not moved and not queries.is_seated(conversation_id, person_id):
         # Somebody who answers for the student since yesterday looks in for the first time.
-        _seat_members(queries.conversation(conversation_id, person_id))
+        _seat_members(queries.conversation(conversation_id, person_id).id)
         moved = plain.write(_MARK, **marks)
     for now in moved:
         if read and now.read_seq == now.last_seq:
@@ -113,30 +120,49 @@ def _move_marks(conversation_id: int, person_id: int, *, delivered: int, read: i
         )
 
 
-def _seat_members(conversation: Conversation) -> None:
-    now = clock.machine_now()
-    rows = [
-        {
-            "tenant_id": scope.tenant_id(),
-            "conversation_id": conversation.id,
-            "person_id": person_id,
-            "delivered_seq": 0,
-            "read_seq": 0,
-            "created_at": now,
-            "changed_at": now,
-        }
-        for person_id in queries.person_ids(conversation)
-    ]
-    db.session.execute(insert(ConversationMember.__table__).values(rows).on_conflict_do_nothing())
-
-
 # -- The statements of a message and of a mark, past the ORM ------------------------------------------------
 
 # No parameter is called as a column that is written: it would be taken for that one's value.
 _TALK, _AUTHOR = bindparam("talk", type_=BigInteger), bindparam("author", type_=BigInteger)
 _READER, _AT = bindparam("person", type_=BigInteger), bindparam("at", type_=UtcDateTime)
 _NOW = bindparam("now", type_=UtcDateTime)
+_NOTHING = literal(0, BigInteger)
 _HERE = and_(_CONVERSATION.tenant_id == plain.tenant(), _CONVERSATION.id == _TALK)
+
+
+_OPEN = insert(Conversation.__table__).on_conflict_do_nothing()
+
+
+def _seating() -> Insert:
+    """Whoever takes part and has no marks yet gets some."""
+    family = Guardianship.__table__.c
+    people = union(
+        select(_CONVERSATION.tutor_id.label("person_id")).where(_HERE),
+        select(_CONVERSATION.student_id).where(_HERE),
+        select(family.guardian_id)
+        .join(Conversation.__table__, _CONVERSATION.student_id == family.child_id)
+        .where(_HERE, family.tenant_id == plain.tenant()),
+    ).subquery()
+    marks = {
+        "tenant_id": bindparam("tenant", type_=BigInteger),
+        "conversation_id": _TALK,
+        "person_id": people.c.person_id,
+        "delivered_seq": _NOTHING,
+        "read_seq": _NOTHING,
+        "created_at": _NOW,
+        "changed_at": _NOW,
+    }
+    seated = select(*marks.values()).order_by(people.c.person_id)
+    return insert(ConversationMember.__table__).from_select(list(marks), seated).on_conflict_do_nothing()
+
+
+_SEAT = _seating()
+
+
+def _seat_members(conversation_id: int) -> None:
+    db.session.execute(
+        _SEAT, {"tenant": scope.tenant_id(), "talk": conversation_id, "now": clock.machine_now()}
+    )
 
 
 def _sending() -> Select[Any]:

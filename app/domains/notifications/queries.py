@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, func, select
 
-from app.core import plain, scope
+from app.core import plain
 from app.core.db import db
 from app.core.errors import NotFound
 from app.domains.accounts.models import ACTIVE, Account, Membership, Person
@@ -19,7 +19,7 @@ from app.domains.catalog.models import OfferingRevision, Review
 from app.domains.earnings.models import Earning
 from app.domains.notifications.models import Notification
 from app.domains.payments.models import Receipt, Refund
-from app.domains.tenancy.models import Tenant
+from app.domains.tenancy.models import DEFAULT_PRIMARY, Tenant
 
 PAGE = 30
 Row = TypeVar("Row")
@@ -35,6 +35,18 @@ class Reader:
     locale: str | None
     timezone: str | None
     has_login: bool
+
+
+@dataclass(frozen=True)
+class Company:
+    """Who writes to them."""
+
+    slug: str
+    name: str
+    status: str
+    color: str
+    locale: str
+    timezone: str
 
 
 def unread() -> ScalarSelect[Any]:
@@ -104,7 +116,8 @@ def _forgotten(kind: str, until: dt.datetime) -> tuple[ColumnElement[bool], ...]
 
 
 _PERSON, _MEMBERSHIP = Person.__table__.c, Membership.__table__.c
-_ACCOUNT = Account.__table__.c
+_ACCOUNT, _COMPANY = Account.__table__.c, Tenant.__table__.c
+_OF_COMPANY = ("slug", "name", "status", "brand", "locale", "timezone")
 _READER = (
     select(
         _PERSON.id,
@@ -115,8 +128,10 @@ _READER = (
         _ACCOUNT.email.label("account_email"),
         _ACCOUNT.locale.label("account_locale"),
         _ACCOUNT.timezone.label("account_timezone"),
+        *(_COMPANY[name].label(f"company_{name}") for name in _OF_COMPANY),
     )
     .select_from(Person.__table__)
+    .join(Tenant.__table__, _COMPANY.id == _PERSON.tenant_id)
     .outerjoin(
         Membership.__table__,
         and_(
@@ -132,13 +147,22 @@ _READER = (
 )
 
 
-def reader(person_id: int) -> Reader | None:
-    """Who signs in reads at the address and in the language of their account."""
+def addressed(person_id: int) -> tuple[Reader, Company] | None:
+    """Somebody, and the company in scope, which writes to them. Who signs in reads at the address and in the
+    language of their account."""
     found = plain.rows(_READER, person=person_id)
     if not found:
         return None
     (row,) = found
-    return Reader(
+    company = Company(
+        slug=row.company_slug,
+        name=row.company_name,
+        status=row.company_status,
+        color=str(row.company_brand.get("primary", DEFAULT_PRIMARY)),
+        locale=row.company_locale,
+        timezone=row.company_timezone,
+    )
+    who = Reader(
         person_id=row.id,
         name=row.full_name,
         email=row.account_email or row.email,
@@ -146,14 +170,10 @@ def reader(person_id: int) -> Reader | None:
         timezone=row.account_timezone or row.timezone,
         has_login=row.account_email is not None,
     )
+    return who, company
 
 
 # -- What somebody is told about, with all that the app and a mail say of it; to be read only, or NotFound ---
-
-
-def company() -> Tenant:
-    """The one in scope."""
-    return _read(Tenant, scope.tenant_id())
 
 
 def seat(seat_id: int) -> Seat:

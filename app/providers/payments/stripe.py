@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import requests
 import stripe
 from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest
+from requests.structures import CaseInsensitiveDict
 from stripe.params import (
     PaymentIntentCancelParams,
     PaymentIntentCreateParams,
@@ -40,6 +43,8 @@ T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 5.0, 12.0  # somebody looks at a page meanwhile; what is made is found again
 AT_ONCE = 8  # of WEB_THREADS' 32
 _NAME = "payments"
+_STRIPE = "https://api.stripe.com"
+_INTENTS = "/v1/payment_intents"
 _FEE = ["latest_charge.balance_transaction"]
 _RECENT = 100
 # Of several payments with one reference the one that went furthest is meant.
@@ -76,7 +81,9 @@ class StripeProvider:
             stripe_version=stripe.api_version,
             base_addresses={"api": api_base.rstrip("/")} if api_base else {},
             max_network_retries=0,  # the outbox tries again
-            http_client=stripe.RequestsClient(timeout=timeout, session=_session(proxies=proxies)),
+            http_client=stripe.RequestsClient(
+                timeout=timeout, session=_Session(api_base or _STRIPE, proxies=proxies)
+            ),
         )
 
     def checkout_url(self, payment: ProviderPayment, return_url: str) -> str | None:
@@ -95,16 +102,11 @@ class StripeProvider:
         }
         if request.receipt_email:
             params["receipt_email"] = request.receipt_email
-        return self._call(
-            lambda: _payment(
-                self._stripe.v1.payment_intents.create(params, {"idempotency_key": request.idempotency_key})
-            )
-        )
+        return self._call(lambda: _payment(self._post(_INTENTS, params, request.idempotency_key)))
 
     def retrieve_payment(self, payment_id: str) -> ProviderPayment:
-        return self._call(
-            lambda: _payment(self._stripe.v1.payment_intents.retrieve(payment_id, {"expand": _FEE}))
-        )
+        path = f"{_INTENTS}/{quote(payment_id, safe='')}"
+        return self._call(lambda: _payment(self._ask("get", path, expand=_FEE)))
 
     def find_payment(self, reference: str) -> ProviderPayment | None:
         found = self._call(lambda: self._search(reference) or self._among_recent(reference))
@@ -112,14 +114,9 @@ class StripeProvider:
 
     def cancel_payment(self, payment_id: str, idempotency_key: str) -> ProviderPayment:
         params: PaymentIntentCancelParams = {"cancellation_reason": "abandoned", "expand": _FEE}
+        path = f"{_INTENTS}/{quote(payment_id, safe='')}/cancel"
         try:
-            return self._call(
-                lambda: _payment(
-                    self._stripe.v1.payment_intents.cancel(
-                        payment_id, params, {"idempotency_key": idempotency_key}
-                    )
-                )
-            )
+            return self._call(lambda: _payment(self._post(path, params, idempotency_key)))
         except PaymentRefused as refusal:
             if refusal.reason != "payment_intent_unexpected_state":
                 raise
@@ -179,28 +176,50 @@ class StripeProvider:
                 "expand": [f"data.{path}" for path in _FEE],
             }
         )
-        return [_payment(intent) for intent in page.data]
+        return [_payment(intent.to_dict()) for intent in page.data]
 
     def _among_recent(self, reference: str) -> list[ProviderPayment]:
         """Stripe's search knows a payment up to a minute late; its list knows it at once."""
         page = self._stripe.v1.payment_intents.list(
             {"limit": _RECENT, "expand": [f"data.{path}" for path in _FEE]}
         )
-        payments = [_payment(intent) for intent in page.data]
+        payments = [_payment(intent.to_dict()) for intent in page.data]
         return [payment for payment in payments if payment.metadata.get("reference") == reference]
+
+    def _post(self, path: str, params: Mapping[str, Any], idempotency_key: str) -> Mapping[str, Any]:
+        return self._ask("post", path, idempotency_key=idempotency_key, **params)
+
+    def _ask(self, method: str, path: str, **params: Any) -> Mapping[str, Any]:
+        """The answer as it is. Each purchase asks twice, and to make the library's objects of all that is in
+        it costs more than to ask."""
+        answer = self._stripe.raw_request(method, path, **params).data
+        if not isinstance(answer, dict):
+            raise stripe.APIError("the answer is no object")
+        return answer
 
     def _call(self, work: Callable[[], T]) -> T:
         return self._guard.call(lambda: _translated(work))
 
 
-def _session(*, proxies: bool) -> requests.Session:
-    """One pool of connections for all threads. It goes nowhere that an answer would send it."""
-    session = requests.Session()
-    session.trust_env = proxies
-    session.max_redirects = 0
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=32))
-    return session
+class _Session(requests.Session):
+    """One pool of connections for all threads. It goes nowhere that an answer would send it, and has no
+    cookies; what the environment says of proxies is looked up once."""
+
+    def __init__(self, api_base: str, *, proxies: bool) -> None:
+        super().__init__()
+        self.max_redirects = 0
+        self._through = requests.utils.get_environ_proxies(api_base) if proxies else {}
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HTTPAdapter(pool_maxsize=32))
+
+    def request(self, method: str, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
+        """As the library asks: the URL is encoded, the body a text."""
+        prepared = PreparedRequest()
+        prepared.method, prepared.url = method.upper(), url
+        prepared.headers = CaseInsensitiveDict({**self.headers, **given["headers"]})
+        prepared.prepare_body(given["data"], None)
+        how = {"timeout": given["timeout"], "verify": given["verify"], "proxies": self._through}
+        return self.get_adapter(url).send(prepared, **how)
 
 
 def _translated(work: Callable[[], T]) -> T:
@@ -225,29 +244,35 @@ def _detail(error: stripe.StripeError) -> str:
     return f"{status} {_code(error)} {error.user_message or ''}"[:300]
 
 
-def _payment(intent: stripe.PaymentIntent) -> ProviderPayment:
-    currency = intent.currency.upper()
-    charge = intent.latest_charge if isinstance(intent.latest_charge, stripe.Charge) else None
-    booked = charge.balance_transaction if charge is not None else None
+def _payment(intent: Mapping[str, Any]) -> ProviderPayment:
+    """What is not expanded is an id, or not there."""
+    currency = intent["currency"].upper()
+    charge = _expanded(intent, "latest_charge")
+    booked = _expanded(charge, "balance_transaction")
     fee_minor, fee_currency = None, None
-    if isinstance(booked, stripe.BalanceTransaction):
-        fee_currency = booked.currency.upper()
-        fee_minor = from_stripe(booked.fee, fee_currency)
-    failure = intent.last_payment_error
+    if booked:
+        fee_currency = booked["currency"].upper()
+        fee_minor = from_stripe(booked["fee"], fee_currency)
+    failure = intent.get("last_payment_error") or {}
     return ProviderPayment(
-        id=intent.id,
-        status=_STATUS.get(intent.status, cast("PaymentStatus", intent.status)),
-        client_secret=intent.client_secret or "",
-        amount_minor=from_stripe(intent.amount, currency),
+        id=intent["id"],
+        status=_STATUS.get(intent["status"], cast("PaymentStatus", intent["status"])),
+        client_secret=intent.get("client_secret") or "",
+        amount_minor=from_stripe(intent["amount"], currency),
         currency=currency,
-        captured_minor=from_stripe(intent.amount_received, currency),
-        refunded_minor=from_stripe(charge.amount_refunded, currency) if charge is not None else 0,
+        captured_minor=from_stripe(intent["amount_received"], currency),
+        refunded_minor=from_stripe(charge["amount_refunded"], currency) if charge else 0,
         fee_minor=fee_minor,
         fee_currency=fee_currency,
-        failure_code=_optional(failure, "decline_code") or _optional(failure, "code"),
-        metadata=_metadata(intent.metadata),
-        created_at=_at(intent.created),
+        failure_code=failure.get("decline_code") or failure.get("code"),
+        metadata={str(name): str(value) for name, value in (intent.get("metadata") or {}).items()},
+        created_at=_at(intent["created"]),
     )
+
+
+def _expanded(thing: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = thing.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _refund(refund: stripe.Refund) -> ProviderRefund:

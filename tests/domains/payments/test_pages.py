@@ -469,11 +469,11 @@ def test_an_operator_has_messages_worked_off_again(till: Till) -> None:
 
 
 def test_the_way_to_the_provider_takes_few_statements(till: Till, payer: Browser) -> None:
-    """Who it is, and the order; the order under its lock, whether a payment is under way, a new one with its
-    trail; once the provider has answered, both under their locks, and what it said with its trail."""
+    """Who it is, and the order; the order under its lock, whether a payment is under way, a new one and its trail
+    at once; when the provider has answered, both under their locks, and what it said with its trail."""
     form = {"csrf_token": payer.csrf(f"/pay/{till.place().code}")}
     bought = till.place()
-    with till.app.app_context(), assert_statements(db.engine, 9):
+    with till.app.app_context(), assert_statements(db.engine, 8):
         assert payer.post_raw(f"/pay/{bought.code}", form).status_code == 302
 
 
@@ -493,9 +493,15 @@ def test_what_became_of_an_order_takes_few_statements(till: Till, payer: Browser
 
 def test_coming_back_from_the_provider_asks_it_at_once(till: Till, payer: Browser) -> None:
     """And leads on without what the provider wrote into the address."""
+    till.buy()  # the books have their accounts
+    payer.get("/account/")
     bought = till.place()
     till.pay(bought)
-    back = payer.get(f"/orders/{bought.code}?payment_intent=pi_1&payment_intent_client_secret=x")
+    # Who it is, and the order; order and payment under their locks, and the lines; what becomes of them, with
+    # their trail; an entry for the money and one for the fee; what stands on the receipt, its number, itself
+    # with its trail, and who is told.
+    with till.app.app_context(), assert_statements(db.engine, 14):
+        back = payer.get(f"/orders/{bought.code}?payment_intent=pi_1&payment_intent_client_secret=x")
     assert (back.status_code, back.headers["Location"]) == (302, f"/orders/{bought.code}")
     assert till.order(bought).status == "paid"
     with till.app.app_context(), assert_statements(db.engine, 2):

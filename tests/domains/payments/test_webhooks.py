@@ -203,6 +203,23 @@ def test_what_is_in_the_books_is_no_news(till: Till) -> None:
     assert state(till, bought) == before
 
 
+def test_what_was_booked_meanwhile_is_not_asked_for_again(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message was here first, but the payer's return was worked off before it."""
+    bought = till.place()
+    payment = till.pay(bought)
+    assert till.tell(*till.events("payment_intent.succeeded")).status_code == 200
+    till.ask(payment)
+    before = state(till, bought)
+    monkeypatch.setattr(till.provider, "retrieve_payment", None)
+    assert till.drain() > 0
+    assert [(e.status, e.note, e.tenant_id) for e in till.told()] == [
+        ("processed", "was known", till.company.id)
+    ]
+    assert state(till, bought) == before
+
+
 def test_it_is_news_while_the_fee_is_not_known(till: Till) -> None:
     bought = till.buy()
     with till.writing():

@@ -12,7 +12,6 @@ from flask_babel import lazy_gettext as _l
 from app.core import clock, scope
 from app.core.audit import note
 from app.core.crash import crash_point
-from app.core.db import db
 from app.core.events import announce
 from app.core.money import Money
 from app.core.states import move_to
@@ -195,14 +194,7 @@ def _has_place(seat: Seat, lesson: Lesson) -> bool:
 
 
 def _book(seat: Seat, lesson: Lesson, line: OrderLine, *, was_expired: bool) -> None:
-    move_to(seat, BOOKED)
-    seat.booked_at, seat.expires_at = clock.now(), None
-    note(seat, "booked late" if was_expired else "booked")
-    if lesson.status != SCHEDULED:
-        move_to(lesson, SCHEDULED)
-    lesson.sequence += 1
-    db.session.flush()  # a student's second place in the lesson is refused here
-    crash_point("seat.booked")
+    """The earning first, which reads its terms: seat, lesson and earning are then written at once."""
     earnings.accrue(
         seat_id=seat.id,
         tutor_id=lesson.tutor_id,
@@ -212,4 +204,11 @@ def _book(seat: Seat, lesson: Lesson, line: OrderLine, *, was_expired: bool) -> 
         tax_rate_bp=line.tax_rate_bp,
         platform_fee_bp=tenancy.platform_fee_of(scope.tenant_id()),
     )
+    move_to(seat, BOOKED)
+    seat.booked_at, seat.expires_at = clock.now(), None
+    note(seat, "booked late" if was_expired else "booked")
+    if lesson.status != SCHEDULED:
+        move_to(lesson, SCHEDULED)
+    lesson.sequence += 1
+    crash_point("seat.booked")
     announce(events.SeatBooked(tenant_id=seat.tenant_id, seat_id=seat.id))

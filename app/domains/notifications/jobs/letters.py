@@ -29,10 +29,10 @@ Write = Callable[[int, Reader, Place], Letter | None]
 def send_mail(delivery: Delivery) -> None:
     """One mail to one person, or none where it makes no sense any more. Raises what the provider raises."""
     due: MailDue = delivery.event
-    at = mailing.place()
-    to = mailing.reader(due.person_id, at) if at else None
-    if at is None or to is None:
+    addressed = mailing.addressed(due.person_id)
+    if addressed is None:
         return
+    to, at = addressed
     with mailing.worded_for(to):
         letter = LETTERS[due.letter](due.subject_id, to, at)
         if letter is not None:
@@ -270,9 +270,9 @@ def _lesson_words(seat: Seat, to: Reader, at: Place, *, for_tutor: bool = False)
 
 def _zone_of_learner(seat: Seat, at: Place) -> str:
     for person_id in (seat.student_id, seat.payer_id):
-        found = queries.reader(person_id) if person_id else None
-        if found is not None and found.timezone:
-            return found.timezone
+        found = queries.addressed(person_id) if person_id else None
+        if found is not None and found[0].timezone:
+            return found[0].timezone
     return at.timezone
 
 

@@ -65,36 +65,32 @@ class Letter:
     invite: ics.Invite | None = None
 
 
-def place() -> Place | None:
-    """The company in scope; None for one that is closed, which writes to nobody."""
-    tenant = queries.company()
-    if tenant.status == CLOSED:
+def addressed(person_id: int) -> tuple[Reader, Place] | None:
+    """Who is written to, and the company in scope, which writes. None for somebody without an address; a
+    company that is closed writes to nobody."""
+    found = queries.addressed(person_id)
+    who, company = found or (None, None)
+    if who is None or not who.email or company is None or company.status == CLOSED:
         return None
     settings = current_app.extensions["settings"]
-    host = f"{tenant.slug}.{settings.BASE_DOMAIN}"
-    return Place(
-        name=tenant.name,
+    host = f"{company.slug}.{settings.BASE_DOMAIN}"
+    place = Place(
+        name=company.name,
         host=host,
         url=str(settings.url_of(host, "")).rstrip("/"),
-        brand_color=tenant.primary_color,
-        locale=tenant.locale,
-        timezone=tenant.timezone,
+        brand_color=company.color,
+        locale=company.locale,
+        timezone=company.timezone,
     )
-
-
-def reader(person_id: int, at: Place) -> Reader | None:
-    """None for somebody without an address."""
-    found = queries.reader(person_id)
-    if found is None or not found.email:
-        return None
-    return Reader(
-        person_id=found.person_id,
-        name=found.name,
-        email=found.email,
-        locale=found.locale or at.locale,
-        timezone=found.timezone or at.timezone,
-        has_login=found.has_login,
+    reader = Reader(
+        person_id=who.person_id,
+        name=who.name,
+        email=who.email,
+        locale=who.locale or company.locale,
+        timezone=who.timezone or company.timezone,
+        has_login=who.has_login,
     )
+    return reader, place
 
 
 @contextmanager

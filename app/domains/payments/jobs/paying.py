@@ -17,7 +17,7 @@ from app.core.transaction import transaction
 from app.domains.payments import policies, queries, service
 from app.domains.payments.errors import AlreadyPaid, OrderClosed
 from app.domains.payments.models import CAPTURED, OPEN, PAID, Payment
-from app.domains.payments.queries import PaymentSeen
+from app.domains.payments.queries import PaymentSeen, ToMake
 from app.providers.payments import PaymentProvider, PaymentRefused, PaymentRequest, ProviderPayment
 
 GIVEN_UP_AFTER = dt.timedelta(hours=1)
@@ -46,21 +46,21 @@ def start_payment(order_id: int) -> Payment:
     (nothing is lost: call it again), PaymentRefused.
     """
     with transaction():
-        payment = service.open_payment(order_id, provider=provider().name)
+        wanted = service.open_payment(order_id, provider=provider().name)
     crash_point("checkout.opened")
     try:
-        seen = _made(payment)
+        seen = _made(wanted)
     except PaymentRefused as refusal:
         with transaction():
-            service.void_unmade(payment.id, why=refusal.reason or "refused")
+            service.void_unmade(wanted.id, why=refusal.reason or "refused")
         raise
     except ProviderUnavailable:
         with transaction():
-            service.note_unknown(payment.id)
+            service.note_unknown(wanted.id)
         raise
     crash_point("checkout.made")
     with transaction():
-        payment = service.record_payment(payment.id, seen)
+        payment = service.record_payment(wanted.id, seen)
     if payment.order.status == PAID:
         raise AlreadyPaid
     if payment.order.status != OPEN:  # its time ran out while the provider was thinking
@@ -101,29 +101,28 @@ def _as_seen(ref: str, payment: Payment) -> ProviderPayment:
     )
 
 
-def _made(payment: Payment) -> ProviderPayment:
-    """The payment, just read with its order, at the provider: looked at, or made under its own key, which
-    makes it once."""
+def _made(wanted: ToMake) -> ProviderPayment:
+    """The payment, just read, at the provider: looked at, or made under its own key, which makes it once."""
     for pause in _PAUSES:
         try:
-            return _looked_at_or_made(payment)
+            return _looked_at_or_made(wanted)
         except ProviderDeferred:
             time.sleep(pause)
-            payment = queries.payment(payment.id)  # by now it may be known there
-    return _looked_at_or_made(payment)
+            wanted = queries.payment_to_make(wanted.id)  # by now it may be known there
+    return _looked_at_or_made(wanted)
 
 
-def _looked_at_or_made(payment: Payment) -> ProviderPayment:
-    order, ref = payment.order, payment.provider_ref
+def _looked_at_or_made(wanted: ToMake) -> ProviderPayment:
     request = PaymentRequest(
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        reference=policies.reference_of(scope.tenant_id(), payment.code),
-        description=order.code,
-        metadata={"order": order.code},
-        idempotency_key=payment.code,
+        amount_minor=wanted.amount_minor,
+        currency=wanted.currency,
+        reference=policies.reference_of(scope.tenant_id(), wanted.code),
+        description=wanted.order_code,
+        metadata={"order": wanted.order_code},
+        idempotency_key=wanted.code,
     )
     scope.release()
+    ref = wanted.provider_ref
     return provider().retrieve_payment(ref) if ref else provider().create_payment(request)
 
 
@@ -158,7 +157,7 @@ def _found(known: PaymentSeen) -> ProviderPayment | None:
 def _nothing_found(payment_id: int) -> Payment:
     payment = queries.payment(payment_id)
     if policies.is_payable(payment.order, clock.now()):
-        seen = _made(payment)
+        seen = _made(queries.payment_to_make(payment_id))
         crash_point("payment.made_after_all")
         with transaction():
             return service.record_payment(payment_id, seen)

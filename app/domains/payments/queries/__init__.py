@@ -2,6 +2,7 @@
 order, payment, line, allocation."""
 
 from app.domains.payments.queries.orders import (
+    OrderToPay,
     expired_orders,
     line,
     line_for_update,
@@ -9,19 +10,25 @@ from app.domains.payments.queries.orders import (
     order,
     order_for_update,
     order_of_line,
-    payer_of,
+    order_to_pay,
 )
 from app.domains.payments.queries.payments import (
+    ToMake,
+    is_in_the_books,
     is_of_our_making,
     payment,
     payment_by_reference,
     payment_for_update,
+    payment_to_make,
+    payment_to_make_of,
     payment_under_way,
     payment_with_order_for_update,
     payments_of,
     unresolved,
 )
 from app.domains.payments.queries.receipts import (
+    Letterhead,
+    letterhead_of,
     note_of_refund,
     receipt,
     receipt_by_code,
@@ -38,6 +45,7 @@ from app.domains.payments.queries.refunds import (
     refunds_of_order,
     standing_dispute,
 )
+from app.domains.payments.queries.rows import written
 from app.domains.payments.queries.seen import (
     PAGE,
     LineSeen,
@@ -56,16 +64,21 @@ from app.domains.payments.queries.told import (
 
 __all__ = [
     "EventSeen",
+    "Letterhead",
     "LineSeen",
     "OrderSeen",
+    "OrderToPay",
     "PAGE",
     "PaymentSeen",
     "ReceiptSeen",
+    "ToMake",
     "allocations_for_update",
     "dispute_by_ref",
     "event_seen",
     "expired_orders",
+    "is_in_the_books",
     "is_of_our_making",
+    "letterhead_of",
     "line",
     "line_for_update",
     "lines_of",
@@ -74,12 +87,14 @@ __all__ = [
     "order_for_update",
     "order_of_line",
     "order_seen",
+    "order_to_pay",
     "orders_of",
-    "payer_of",
     "payment",
     "payment_by_reference",
     "payment_for_update",
     "payment_seen",
+    "payment_to_make",
+    "payment_to_make_of",
     "payment_under_way",
     "payment_with_order_for_update",
     "payments_of",
@@ -95,4 +110,5 @@ __all__ = [
     "refunds_of_order",
     "standing_dispute",
     "unresolved",
+    "written",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, extract, func, literal, or_, select, union_all
 from sqlalchemy.orm import contains_eager, joinedload
 
+from app.core import plain
 from app.core.db import UtcDateTime, db
 from app.core.errors import NotFound
 from app.domains.payments.models import (
@@ -26,6 +28,7 @@ from app.domains.payments.models import (
 from app.domains.payments.queries.rows import in_words, locked, one
 
 FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=30), dt.timedelta(hours=1)
+_MAY_TAKE_MONEY = (CREATED, UNKNOWN, PENDING, FAILED, CAPTURED)
 REFUND_WAIT = dt.timedelta(minutes=5)  # until then the outbox tries by itself
 
 
@@ -69,29 +72,98 @@ def payment_under_way(order_id: int) -> Payment | None:
 
 _UNDER_WAY = select(Payment).where(
     Payment.order_id == bindparam("order"),
-    Payment.status.in_([in_words(status) for status in (CREATED, UNKNOWN, PENDING, FAILED, CAPTURED)]),
+    Payment.status.in_([in_words(status) for status in _MAY_TAKE_MONEY]),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ToMake:
+    """A payment as its provider is asked for it. Without `provider_ref` it may not be known there."""
+
+    id: int
+    code: str
+    provider: str
+    provider_ref: str | None
+    amount_minor: int
+    currency: str
+    order_code: str
+
+
+def _to_make() -> Select[Any]:
+    payment, order = Payment.__table__, Order.__table__
+    of_order = and_(order.c.tenant_id == payment.c.tenant_id, order.c.id == payment.c.order_id)
+    columns = (payment.c[name] for name in ToMake.__dataclass_fields__ if name != "order_code")
+    return (
+        select(*columns, order.c.code)
+        .select_from(payment.join(order, of_order))
+        .where(payment.c.tenant_id == plain.tenant())
+    )
+
+
+_TO_MAKE = _to_make().where(Payment.__table__.c.id == bindparam("payment"))
+_TO_MAKE_OF_ORDER = _to_make().where(
+    Payment.__table__.c.order_id == bindparam("order"),
+    Payment.__table__.c.status.in_([in_words(status) for status in _MAY_TAKE_MONEY]),
+)
+
+
+def payment_to_make(payment_id: int) -> ToMake:
+    """As the database says now. Raises NotFound."""
+    for row in plain.rows(_TO_MAKE, payment=payment_id):
+        return ToMake(*row)
+    raise NotFound
+
+
+def payment_to_make_of(order_id: int) -> ToMake | None:
+    """The same of `payment_under_way`."""
+    for row in plain.rows(_TO_MAKE_OF_ORDER, order=order_id):
+        return ToMake(*row)
+    return None
 
 
 def payments_of(order_id: int) -> Sequence[Payment]:
     return db.session.scalars(select(Payment).where(Payment.order_id == order_id).order_by(Payment.id)).all()
 
 
+_BY_REFERENCE = select(Payment.id).where(
+    Payment.tenant_id == bindparam("tenant"), Payment.code == bindparam("code")
+)
+
+
 def payment_by_reference(tenant_id: int, code: str) -> int | None:
     """The number of a tenant's payment; in the platform's scope, where it is not known yet whose it is."""
-    return db.session.scalar(select(Payment.id).where(Payment.tenant_id == tenant_id, Payment.code == code))
+    return db.session.scalar(_BY_REFERENCE, {"tenant": tenant_id, "code": code})
+
+
+_OF_OUR_MAKING = _BY_REFERENCE.where(
+    Payment.provider == bindparam("provider"),
+    or_(
+        Payment.provider_ref == bindparam("ref"),
+        and_(Payment.provider_ref.is_(None), Payment.status == CREATED),
+    ),
+)
 
 
 def is_of_our_making(tenant_id: int, code: str, *, provider: str, ref: str) -> bool:
     """Whether this object of the provider is a tenant's payment that we know of, or are making just now: its
     answer is on the way, or `unresolved` has it asked for. In the platform's scope."""
-    found = select(Payment.id).where(
-        Payment.tenant_id == tenant_id,
-        Payment.code == code,
-        Payment.provider == provider,
-        or_(Payment.provider_ref == ref, and_(Payment.provider_ref.is_(None), Payment.status == CREATED)),
-    )
-    return db.session.scalar(found) is not None
+    which = {"tenant": tenant_id, "code": code, "provider": provider, "ref": ref}
+    return db.session.scalar(_OF_OUR_MAKING, which) is not None
+
+
+_IN_THE_BOOKS = _BY_REFERENCE.where(
+    Payment.provider == bindparam("provider"),
+    Payment.provider_ref == bindparam("ref"),
+    Payment.status == CAPTURED,
+    Payment.fee_minor.is_not(None),
+)
+
+
+def is_in_the_books(tenant_id: int, code: str, *, provider: str, ref: str) -> bool:
+    """Whether its money came and its fee is known: of the paying itself nothing can follow any more.
+    In the platform's scope."""
+    which = {"tenant": tenant_id, "code": code, "provider": provider, "ref": ref}
+    return db.session.scalar(_IN_THE_BOOKS, which) is not None
 
 
 def unresolved(now: dt.datetime, limit: int) -> Sequence[tuple[int, str, int]]:

@@ -14,7 +14,7 @@ from app.domains.payments.queries.rows import locked
 
 @dataclass(frozen=True, slots=True)
 class EventSeen:
-    """A stored event, without all that the provider wrote."""
+    """A stored event, without all that the provider wrote. `reference` is what its object calls itself."""
 
     id: int
     provider: str
@@ -22,10 +22,12 @@ class EventSeen:
     object_ref: str
     payment_ref: str | None
     status: str
+    reference: str | None
 
 
 _EVENT = ("id", "provider", "type", "object_ref", "payment_ref", "status")
-_BY_ID = select(*(ProviderEvent.__table__.c[name] for name in _EVENT)).where(
+_REFERENCE = ProviderEvent.__table__.c.payload[("data", "object", "metadata", "reference")].astext
+_BY_ID = select(*(ProviderEvent.__table__.c[name] for name in _EVENT), _REFERENCE).where(
     ProviderEvent.__table__.c.id == bindparam("event")
 )
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy.orm.attributes import set_committed_value
-
 from app.core import clock, ids, scope
+from app.core.adding import Added, Addition
 from app.core.crash import crash_point
 from app.core.db import db
 from app.core.events import announce
@@ -33,6 +32,7 @@ from app.domains.payments.models import (
     OrderLine,
     Payment,
 )
+from app.domains.payments.queries import ToMake
 from app.domains.payments.service import receipts
 from app.domains.payments.service.orders import check_payable
 from app.providers.payments import ProviderPayment
@@ -42,32 +42,42 @@ log = logging.getLogger(__name__)
 LONGEST_REASON = 60
 
 
-def open_payment(order_id: int, *, provider: str) -> Payment:
-    """The payment that collects this order, with the order: the one under way, else a new one. Raises
-    AlreadyPaid, OrderClosed."""
-    order = queries.order_for_update(order_id)
+def open_payment(order_id: int, *, provider: str) -> ToMake:
+    """The payment that collects this order: the one under way, else a new one. Raises AlreadyPaid,
+    OrderClosed."""
+    order = queries.order_to_pay(order_id)
     check_payable(order)
-    under_way = queries.payment_under_way(order.id)
+    under_way = queries.payment_to_make_of(order.id)
     if under_way is not None and under_way.provider == provider:
-        set_committed_value(under_way, "order", order)
         return under_way
     if under_way is not None:  # of a provider that is not in use any more
-        move_to(under_way, VOIDED)
-        db.session.flush()  # an order has one payment under way
-    payment = Payment(
-        order_id=order.id,
-        provider=provider,
-        code=ids.code(20),
-        status=CREATED,
-        currency=order.currency,
-        amount_minor=order.total_minor,
-        captured_minor=0,
-        refunded_minor=0,
+        move_to(queries.payment_for_update(under_way.id), VOIDED)  # written before the new one is
+    code = ids.code(20)
+    (payment_id,) = _OPEN_PAYMENT.write(
+        {
+            "order_id": order.id,
+            "provider": provider,
+            "code": code,
+            "status": CREATED,
+            "currency": order.currency,
+            "amount_minor": order.total_minor,
+            "captured_minor": 0,
+            "refunded_minor": 0,
+        }
     )
-    db.session.add(payment)
-    db.session.flush()  # its id is what the caller goes on with
-    set_committed_value(payment, "order", order)
-    return payment
+    assert payment_id is not None, "nothing stands in its way"
+    return ToMake(payment_id, code, provider, None, order.total_minor, order.currency, order.code)
+
+
+_OPEN_PAYMENT = Addition(
+    Added(
+        Payment,
+        [
+            *("order_id", "provider", "code", "status", "currency", "amount_minor"),
+            *("captured_minor", "refunded_minor"),
+        ],
+    )
+)
 
 
 def note_unknown(payment_id: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.core import clock, ids, scope
+from app.core.adding import Added, Addition
 from app.core.audit import note
 from app.core.db import db
 from app.core.errors import Invalid
@@ -58,20 +60,49 @@ def place_order(
     total = sum(line.unit.minor * line.quantity for line in lines)
     if total > BIGINT_MAX:
         raise NotChargeable
-    order = Order(
-        code=ids.code(20),
-        payer_id=payer.id if payer is not None else None,
-        actor=actor,
-        status=OPEN,
-        currency=currency,
-        total_minor=total,
-        locale=locale,
-        placed_at=clock.now(),
-        expires_at=expires_at,
-    )
-    rows = [_line(order, line) for line in lines]
-    db.session.add_all(rows)
-    db.session.flush()  # in the order in which they were given; who asked needs their ids
+    order: dict[str, Any] = {
+        "code": ids.code(20),
+        "payer_id": payer.id if payer is not None else None,
+        "actor": actor,
+        "status": OPEN,
+        "currency": currency,
+        "total_minor": total,
+        "locale": locale,
+        "placed_at": clock.now(),
+        "expires_at": expires_at,
+    }
+    return _write(order, [_line(line) for line in lines])
+
+
+# Most orders have one line.
+_PLACE = Addition(
+    Added(
+        Order,
+        [
+            *("code", "payer_id", "actor", "status", "currency", "total_minor", "locale"),
+            *("placed_at", "expires_at"),
+        ],
+    ),
+    Added(
+        OrderLine,
+        [
+            *("kind", "description", "quantity", "unit_minor", "gross_minor", "net_minor", "tax_minor"),
+            *("tax_rate_bp", "tax_code", "currency", "refunded_minor"),
+        ],
+        points={"order_id": Order},
+    ),
+)
+
+
+def _write(values: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Order:
+    """The order with its lines, in the order in which they were given."""
+    order_id, line_id = _PLACE.write(values, lines[0])
+    order = queries.written(Order, id=order_id, **values)
+    rows = [queries.written(OrderLine, id=line_id, order_id=order_id, **lines[0])]
+    if len(lines) > 1:
+        rows += [OrderLine(order_id=order_id, **line) for line in lines[1:]]
+        db.session.add_all(rows[1:])
+        db.session.flush()  # who asked needs their ids
     set_committed_value(order, "lines", rows)
     return order
 
@@ -88,25 +119,25 @@ def _check(line: NewLine, currency: str) -> None:
         raise NotChargeable
 
 
-def _line(order: Order, line: NewLine) -> OrderLine:
+def _line(line: NewLine) -> dict[str, Any]:
     gross = line.unit * line.quantity
     tax = policies.tax_within(gross, line.tax_rate_bp)
-    return OrderLine(
-        order=order,
-        kind=line.kind,
-        description=line.description.strip()[:300],
-        quantity=line.quantity,
-        unit_minor=line.unit.minor,
-        gross_minor=gross.minor,
-        net_minor=(gross - tax).minor,
-        tax_minor=tax.minor,
-        tax_rate_bp=line.tax_rate_bp,
-        tax_code=line.tax_code,
-        currency=order.currency,
-    )
+    return {
+        "kind": line.kind,
+        "description": line.description.strip()[:300],
+        "quantity": line.quantity,
+        "unit_minor": line.unit.minor,
+        "gross_minor": gross.minor,
+        "net_minor": (gross - tax).minor,
+        "tax_minor": tax.minor,
+        "tax_rate_bp": line.tax_rate_bp,
+        "tax_code": line.tax_code,
+        "currency": gross.currency,
+        "refunded_minor": 0,
+    }
 
 
-def check_payable(order: Order) -> None:
+def check_payable(order: policies.HowItStands) -> None:
     """Raises AlreadyPaid, OrderClosed."""
     if order.status == PAID:
         raise AlreadyPaid

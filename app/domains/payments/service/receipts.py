@@ -10,14 +10,14 @@ from flask_babel import gettext as _
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core import clock, ids, scope
+from app.core.adding import Added, Addition
 from app.core.db import db
 from app.core.events import announce
 from app.core.money import Money
 from app.core.pdf import ReceiptDocument, ReceiptLine
 from app.domains.payments import events, policies, queries
 from app.domains.payments.models import CREDIT_NOTE, RECEIPT, Order, Receipt, ReceiptCounter, Refund
-from app.domains.payments.queries import ReceiptSeen
-from app.domains.tenancy import queries as tenancy
+from app.domains.payments.queries import Letterhead, ReceiptSeen
 
 CODE_LENGTH = 40
 _LETTER = {RECEIPT: "R", CREDIT_NOTE: "C"}
@@ -27,15 +27,15 @@ def issue_receipt(order: Order) -> Receipt | None:
     """The receipt of a paid order, once; none of an order that cost nothing."""
     if not order.total_minor:
         return None
-    known = queries.receipt_of_order(order.id)
-    if known is not None:
-        return known
+    head = queries.letterhead_of(order.id)
+    if head.receipt_id is not None:
+        return queries.receipt(head.receipt_id)
     lines = [
         _line(line.description, line.quantity, line.gross_minor, line.tax_minor, line.tax_rate_bp)
         | {"unit": line.unit_minor}
         for line in queries.lines_of(order.id)
     ]
-    return _issue(RECEIPT, order, None, {**_frame(order), "lines": lines})
+    return _issue(RECEIPT, order, None, {**_frame(order, head), "lines": lines})
 
 
 def issue_credit_note(order: Order, refund: Refund) -> Receipt:
@@ -48,7 +48,7 @@ def issue_credit_note(order: Order, refund: Refund) -> Receipt:
     tax = policies.tax_of_part(line, before_minor=before, amount_minor=refund.amount_minor)
     receipt = queries.receipt_of_order(order.id)
     content = {
-        **_frame(order),
+        **_frame(order, queries.letterhead_of(order.id)),
         "lines": [_line(line.description, 1, refund.amount_minor, tax, line.tax_rate_bp)],
         "reason": refund.reason,
         "corrects": number_of(receipt) if receipt is not None else "",
@@ -105,18 +105,17 @@ def document_of(receipt: Receipt) -> ReceiptDocument:
     )
 
 
-def _frame(order: Order) -> dict[str, Any]:
+def _frame(order: Order, head: Letterhead) -> dict[str, Any]:
     """What all documents of an order have in common; kept, since names and colours change."""
-    tenant, payer = tenancy.tenant(scope.tenant_id()), queries.payer_of(order.id)
     return {
         "order": order.code,
         "currency": order.currency,
         "locale": order.locale,
-        "timezone": tenant.timezone,
-        "seller": tenant.name,
-        "color": tenant.primary_color,
-        "buyer": payer.full_name if payer else "",
-        "buyer_email": (payer.email or "") if payer else "",
+        "timezone": head.timezone,
+        "seller": head.seller,
+        "color": head.color,
+        "buyer": head.buyer,
+        "buyer_email": head.buyer_email,
     }
 
 
@@ -144,21 +143,25 @@ def _printed(line: dict[str, Any], amount: Any) -> ReceiptLine:
 
 
 def _issue(kind: str, order: Order, refund: Refund | None, content: dict[str, Any]) -> Receipt:
-    receipt = Receipt(
-        code=ids.code(CODE_LENGTH),
-        kind=kind,
-        number=_next_number(kind),
-        order_id=order.id,
-        refund_id=refund.id if refund is not None else None,
-        issued_at=clock.now(),
-        document=content,
-    )
-    db.session.add(receipt)
-    db.session.flush()  # the event names it
+    db.session.flush()  # before the counter: who comes next waits for it no longer than must be
+    values = {
+        "code": ids.code(CODE_LENGTH),
+        "kind": kind,
+        "number": _next_number(kind),
+        "order_id": order.id,
+        "refund_id": refund.id if refund is not None else None,
+        "issued_at": clock.now(),
+        "document": content,
+    }
+    (receipt_id,) = _ISSUE.write(values)
+    receipt = queries.written(Receipt, id=receipt_id, **values)
     announce(events.ReceiptIssued(scope.tenant_id(), receipt.id))
     return receipt
 
 
+_ISSUE = Addition(
+    Added(Receipt, ["code", "kind", "number", "order_id", "refund_id", "issued_at", "document"])
+)
 _COUNTER = ReceiptCounter.__table__
 _COUNT = (
     insert(_COUNTER)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core import audit, clock
 from app.core.db import db
 from app.core.events import announce
 from app.domains.payments import events, policies, queries
-from app.domains.payments.models import CAPTURED, IGNORED, PROCESSED, RECEIVED, Payment, ProviderEvent
+from app.domains.payments.models import IGNORED, PROCESSED, RECEIVED, ProviderEvent
 from app.providers.payments import ProviderEvent as Seen
 
 # What nobody here needs to know of a payer, and what opens their payment.
@@ -29,6 +29,9 @@ _LEFT_OUT = frozenset(
 
 
 _EVENT = ProviderEvent.__table__
+_STORE = (
+    insert(_EVENT).on_conflict_do_nothing(index_elements=["provider", "event_ref"]).returning(_EVENT.c.id)
+)
 _SETTLE = (
     update(_EVENT)
     .where(_EVENT.c.id == bindparam("event"))
@@ -47,24 +50,20 @@ def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
     ignored = policies.why_ignored(event.type)
     known_to = None if ignored else _to_whom_it_is_no_news(event, provider)
     now = clock.machine_now()
-    event_id = db.session.scalar(
-        insert(ProviderEvent)
-        .values(
-            provider=provider,
-            event_ref=event.id[:100],
-            type=event.type[:80],
-            object_ref=event.object_id[:100],
-            payment_ref=event.payment_id[:100] if event.payment_id else None,
-            tenant_id=known_to,
-            payload=_storable(payload),
-            status=IGNORED if ignored else PROCESSED if known_to else RECEIVED,
-            note=ignored or ("was known" if known_to else None),
-            received_at=now,
-            processed_at=now if known_to else None,
-        )
-        .on_conflict_do_nothing(index_elements=["provider", "event_ref"])
-        .returning(ProviderEvent.id)
-    )
+    row = {
+        "provider": provider,
+        "event_ref": event.id[:100],
+        "type": event.type[:80],
+        "object_ref": event.object_id[:100],
+        "payment_ref": event.payment_id[:100] if event.payment_id else None,
+        "tenant_id": known_to,
+        "payload": _storable(payload),
+        "status": IGNORED if ignored else PROCESSED if known_to else RECEIVED,
+        "note": ignored or ("was known" if known_to else None),
+        "received_at": now,
+        "processed_at": now if known_to else None,
+    }
+    event_id = db.session.scalar(_STORE, row)
     if event_id is not None and not ignored and not known_to:
         announce(events.ProviderEventStored(None, event_id))
     return event_id is not None
@@ -80,26 +79,10 @@ def _to_whom_it_is_no_news(event: Seen, provider: str) -> int | None:
     if policies.is_about_making(event.type):
         is_known = queries.is_of_our_making(*place, provider=provider, ref=event.payment_id)
     elif policies.is_about_paying(event.type):
-        is_known = _is_in_the_books(*place, provider=provider, ref=event.payment_id)
+        is_known = queries.is_in_the_books(*place, provider=provider, ref=event.payment_id)
     else:
         return None
     return place[0] if is_known else None
-
-
-_IN_THE_BOOKS = select(Payment.id).where(
-    Payment.tenant_id == bindparam("tenant"),
-    Payment.code == bindparam("code"),
-    Payment.provider == bindparam("provider"),
-    Payment.provider_ref == bindparam("ref"),
-    Payment.status == CAPTURED,
-    Payment.fee_minor.is_not(None),
-)
-
-
-def _is_in_the_books(tenant_id: int, code: str, *, provider: str, ref: str) -> bool:
-    """Whether its money came and its fee is known: of the paying itself nothing can follow any more."""
-    which = {"tenant": tenant_id, "code": code, "provider": provider, "ref": ref}
-    return db.session.scalar(_IN_THE_BOOKS, which) is not None
 
 
 def settle(event_id: int, *, tenant_id: int | None, note: str = "") -> None:
