@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import MutableMapping
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from babel import Locale
 from flask import Flask, g, has_request_context, request, session
-from flask.templating import Environment
 from flask_babel import format_date, format_datetime, format_time, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -27,14 +25,6 @@ from app.shell.assets import Assets
 LANGUAGES = {code: str(name) for code, name in LOCALES}
 THEMES = ("auto", "light", "dark")
 LONGEST_HEADER = 200  # of languages: longer ones are not written by browsers
-
-
-class Templates(Environment):
-    """Jinja's environment. No template has globals of its own, so that all may share one plain dictionary:
-    Jinja would lay a second one over it for each, and look every global up in both, at each import too."""
-
-    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        return super().make_globals(d) if d else self.globals
 
 
 def init_app(app: Flask) -> None:
@@ -92,10 +82,29 @@ def chosen_locale() -> Locale:
     return _locale(choose_locale())
 
 
+class Spoken(Locale):
+    """A language of ours. Much is kept by it, and looked up a hundred times for a page: Babel works out its
+    hash and its name each time."""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return self._name
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    @cached_property
+    def _name(self) -> str:
+        return super().__str__()
+
+
 @cache
 def _locale(code: str) -> Locale:
     """The same object each time, so that what is kept by language is found without comparing."""
-    return Locale.parse(code)
+    return Spoken.parse(code)
 
 
 def choose_locale() -> str:

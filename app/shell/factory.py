@@ -57,6 +57,7 @@ from app.shell import (
     sockets,
     style_page,
     suspension,
+    templates,
     tour,
     wiring,
 )
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     logs.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
     app = PatientFlask("app", root_path=str(ROOT / "app"))
-    app.jinja_environment = context.Templates
+    app.jinja_environment = templates.Templates
     app.config.update(_config(settings))
     app.session_interface = cookies.SignedSessions()
     app.extensions["settings"] = settings

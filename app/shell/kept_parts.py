@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from markupsafe import Markup
 
 TEMPLATE = "macros/kept.html"
-MOST_KEPT = 2000
+MOST_KEPT = 20_000
 
 
 def init_app(app: Flask) -> None:

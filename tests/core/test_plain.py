@@ -95,3 +95,10 @@ def test_only_what_points_at_one_row_is_joined() -> None:
 
     with pytest.raises(ValueError, match="does not point at one row"):
         Records(Lesson, ("seats",), walled=True)
+
+
+def test_only_a_word_stands_in_a_statement() -> None:
+    assert str(plain.word("one_to_one")) == "'one_to_one'"
+    for text in ("", "a'b", "a b", "x; --", "1"):
+        with pytest.raises(ValueError, match="no word"):
+            plain.word(text)

@@ -18,7 +18,7 @@ from app.shell.side_menu import MenuLink
 from tests.support.world import Browser, World
 
 # What a macro may use beside its arguments: the same for every page of this process.
-CONSTANT = {"asset", "icon"}
+CONSTANT = {"asset", "icon", "product"}
 LANGUAGES = [code for code, _name in LOCALES]
 
 

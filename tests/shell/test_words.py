@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from babel import Locale
 from flask import Flask
 from flask_babel import force_locale, get_locale, gettext, lazy_gettext
 from markupsafe import Markup
 
 from app.core.web.choices import LOCALES
-from app.shell import words
+from app.shell import context, words
 
 NAMED = "Your account, %(name)s"
 LANGUAGES = [code for code, _name in LOCALES]
@@ -88,3 +89,11 @@ def test_a_language_is_always_the_same_object(app: Flask) -> None:
         first = get_locale()
     with app.test_request_context("/"):
         assert get_locale() is first
+
+
+@pytest.mark.parametrize("code", [code for code, _name in LOCALES])
+def test_a_language_is_babels_own(code: str) -> None:
+    """What is kept by one is found by the other: a language may be forced, too."""
+    ours, theirs = context._locale(code), Locale.parse(code)
+    assert (ours, hash(ours), str(ours)) == (theirs, hash(theirs), str(theirs))
+    assert {theirs: 1}[ours] == {ours: 1}[theirs] == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, bindparam, select, text
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import joinedload
 
 from app.core.db import db
@@ -31,16 +31,18 @@ class Place:
     contacts: dict[str, str]
 
 
-_PLACE = text("""
+# As the driver takes them: they are asked before each company's first request.
+_AS_PLATFORM = "SELECT set_config('role', 'wm_platform', true)"
+_PLACE = """
     SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale,
            t.brand ->> 'primary', t.revision, t.is_test,
            coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', ''),
            coalesce(t.brand -> 'contacts', '{}'::jsonb)
     FROM tenant t
-    WHERE t.id IN (SELECT id FROM tenant WHERE slug = :slug
+    WHERE t.id IN (SELECT id FROM tenant WHERE slug = %(slug)s
                    UNION ALL
-                   SELECT tenant_id FROM tenant_domain WHERE host = :host AND activated_at IS NOT NULL)
-""")
+                   SELECT tenant_id FROM tenant_domain WHERE host = %(host)s AND activated_at IS NOT NULL)
+"""
 
 
 def place_of_host(engine: Engine, host: str, slug: str | None) -> Place | None:
@@ -48,8 +50,8 @@ def place_of_host(engine: Engine, host: str, slug: str | None) -> Place | None:
     would begin its transaction before the tenant is known."""
     # Committed, though it merely reads: psycopg forgets what is prepared when it rolls back.
     with engine.begin() as connection:
-        connection.execute(text("SELECT set_config('role', 'wm_platform', true)"))
-        row = connection.execute(_PLACE, {"host": host, "slug": slug}).one_or_none()
+        connection.exec_driver_sql(_AS_PLATFORM)
+        row = connection.exec_driver_sql(_PLACE, {"host": host, "slug": slug}).one_or_none()
     return Place(*row) if row else None
 
 

@@ -218,7 +218,7 @@ def test_a_list_has_pages(world: World, offering: Offering) -> None:
 
 @pytest.mark.parametrize(
     ("path", "number"),
-    [("/o/conversation/reviews", 2), ("/tutors/tutor-anna/reviews", 4), ("/o/conversation", 3)],
+    [("/o/conversation/reviews", 2), ("/tutors/tutor-anna/reviews", 4), ("/o/conversation", 2)],
 )
 def test_what_they_cost(world: World, offering: Offering, path: str, number: int) -> None:
     """However many there are, and though nothing was kept of it."""

@@ -110,16 +110,17 @@ def _facets(found: Found) -> list[tuple[str, Sequence[Choice]]]:
         "language": _("Taught in"),
         "tutor": _("Tutors"),
     }
+    asked = _asked()
     return [
-        (heading, [_choice(found.args, name, facet) for facet in found.facets[name]])
+        (heading, [_choice(found.args, name, facet, asked) for facet in found.facets[name]])
         for name, heading in headings.items()
         if found.facets[name]
     ]
 
 
-def _choice(args: SearchArgs, name: str, facet: Facet) -> Choice:
+def _choice(args: SearchArgs, name: str, facet: Facet, asked: Mapping[str, str]) -> Choice:
     is_chosen = getattr(args, name) == facet.value
-    url = _link(**{name: None if is_chosen else facet.value, "page": None})
+    url = search_url(**{**asked, name: None if is_chosen else facet.value, "page": None})
     return Choice(_label(name, facet), facet.count, url, is_chosen)
 
 
@@ -167,12 +168,17 @@ def _typed_price(name: str, errors: dict[str, str]) -> int | None:
 
 def _link(**changes: Any) -> str:
     """This search with some of it changed; None takes a part away. What we don't know is not carried on."""
-    asked = {name: request.args.get(name) for name in ARGS}
-    return search_url(**{**asked, **changes})
+    return search_url(**{**_asked(), **changes})
+
+
+def _asked() -> dict[str, str]:
+    """What this search's address says."""
+    args = request.args
+    return {name: args[name] for name in ARGS if name in args}
 
 
 def search_url(**args: Any) -> str:
     if args.get("page") == 1:
         args["page"] = None
-    query = urlencode({name: value for name, value in args.items() if value not in (None, "")})
+    query = urlencode([(name, args[name]) for name in ARGS if args.get(name) not in (None, "")])
     return f"/search?{query}" if query else "/search"

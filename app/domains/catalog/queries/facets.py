@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select, true, tuple_
@@ -37,16 +36,10 @@ class Facet:
     count: int
 
 
-def facets(shape: Shape, values: dict[str, Any]) -> tuple[int, dict[str, list[Facet]]]:
-    """(all that is found, the facets). A facet counts with all that is asked for but its own value, so that
-    another of its values can be chosen. One statement."""
-    return _read(plain.rows(_counts(shape), **values))
-
-
-@lru_cache(maxsize=256)
-def _counts(shape: Shape) -> Select[Any]:
-    """Each grouping set is a facet, and the empty one counts everything. What is counted by its key gets its
-    name afterwards: there are few then."""
+def facet_counts(shape: Shape) -> Select[Any]:
+    """A facet counts with all that is asked for but its own value, so that another of its values can be
+    chosen. Each grouping set is a facet, and the empty one counts everything. What is counted by its key gets
+    its name afterwards: there are few then."""
     meanings = narrowed(shape)
 
     def count(own: str | None) -> Any:
@@ -76,7 +69,8 @@ def _counts(shape: Shape) -> Select[Any]:
     )
 
 
-def _read(rows: Sequence[Any]) -> tuple[int, dict[str, list[Facet]]]:
+def read_facets(rows: Sequence[Any]) -> tuple[int, dict[str, list[Facet]]]:
+    """Of the rows of `facet_counts`: (all that is found, the facets)."""
     total = 0
     found: dict[str, list[Facet]] = {name: [] for name in FACETS}
     for place, *named, subject, tutor, count_all, subjects, levels, kinds, languages, tutors in rows:

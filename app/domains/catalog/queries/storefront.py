@@ -1,7 +1,7 @@
 """What visitors look for: a page of published offerings, who teaches, and the addresses of all that is shown.
 
-A search takes two statements, however many facets there are: the page, and one pass for all counts. Both are
-plain columns: these pages are asked for most, and nobody writes what they read.
+A search takes one statement, however many facets there are, for the page and for one pass that counts all.
+What it reads are plain values: these pages are asked for most, and nobody writes what they read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.core.money import Money
 from app.domains.accounts.models import Person
 from app.domains.catalog.models import Offering, Subject, TutorProfile
 from app.domains.catalog.policies.reviews import PRIOR_COUNT, PRIOR_SUM, Rating
-from app.domains.catalog.queries.facets import Facet, facets
+from app.domains.catalog.queries.facets import Facet, facet_counts, read_facets
 from app.domains.catalog.queries.on_sale import (
     OFFERING,
     PERSON,
@@ -121,13 +121,13 @@ class Found:
 
 
 def search(args: SearchArgs) -> Found:
-    """A page of what is published, and the facets. Two statements."""
+    """A page of what is published, and the facets. One statement."""
     shape, values = shape_of(args)
     asked = {name: value for name, value in values.items() if name != "whole" or args.sort == "newest"}
-    rows = plain.rows(_page(shape), **asked, skip=(args.page - 1) * args.size, most=args.size)
-    values.pop("whole", None)
-    count, found = facets(shape, values)
-    return Found(args, count, [_hit(row) for row in rows], found)
+    skip = (args.page - 1) * args.size
+    [(rows, counts)] = plain.rows(_search(shape), **asked, skip=skip, most=args.size)
+    count, found = read_facets(counts)
+    return Found(args, count, [_hit(row) for row in rows or ()], found)
 
 
 def _hit(row: Any) -> Hit:
@@ -142,6 +142,16 @@ def _hit(row: Any) -> Hit:
 
 
 @lru_cache(maxsize=256)
+def _search(shape: Shape) -> Select[Any]:
+    """Both as lists of rows, each in its order."""
+    return select(_as_list(_page(shape)), _as_list(facet_counts(shape)))
+
+
+def _as_list(statement: Select[Any]) -> Any:
+    rows = statement.subquery()
+    return select(func.json_agg(func.json_build_array(*rows.c))).scalar_subquery()
+
+
 def _page(shape: Shape) -> Select[Any]:
     """What belongs to an offering is asked for where the page is cut already."""
     tutor = select(PERSON.full_name).where(
