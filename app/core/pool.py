@@ -111,9 +111,12 @@ def begin(connection: CoreConnection, first: bytes) -> bool:
         with driver.lock:
             driver.pgconn.send_query(b"BEGIN; " + first)
             results = driver.wait(generators.execute(driver.pgconn))
+        if [each.status for each in results] == [ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK]:
+            return True
+        driver.rollback()
     except Error:
-        return False
-    return [each.status for each in results] == [ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK]
+        pass
+    return False
 
 
 # For the engine's option `pool_events`.

@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from markupsafe import Markup
 
 TEMPLATE = "macros/kept.html"
-MOST_KEPT = 20_000
+MOST_KEPT = 10_000  # and as many of before
 
 
 def init_app(app: Flask) -> None:
@@ -29,21 +29,24 @@ def part(name: str, *values: Hashable) -> Markup:
 
 
 class KeptParts:
-    """One per app. The values are few by nature; where they are not, it begins anew rather than grow."""
+    """One per app. Where there are many, those that were not asked for lately are forgotten."""
 
     def __init__(self, app: Flask) -> None:
         self._environment = app.jinja_env
         self._drawn: dict[Hashable, Markup] = {}
+        self._before: dict[Hashable, Markup] = {}
 
     def __call__(self, name: str, *values: Hashable) -> Markup:
         """The markup of a part. What is equal must look alike: no `1` where there is a `True`."""
         key = (name, get_locale(), values)
         found = self._drawn.get(key)
         if found is None:
-            found = Markup(self._macros(name)(*values))  # noqa: S704 - a template made it
+            found = self._before.get(key)
+            if found is None:
+                found = Markup(self._macros(name)(*values))  # noqa: S704 - a template made it
             if not self._environment.auto_reload:  # else somebody is working on it
                 if len(self._drawn) >= MOST_KEPT:
-                    self._drawn.clear()
+                    self._drawn, self._before = {}, self._drawn
                 self._drawn[key] = found
         return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from flask import Flask, g
+from psycopg.errors import DivisionByZero
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -220,11 +221,12 @@ def test_one_of_another_kind_begins_as_usual(small_pool: Flask) -> None:
             assert not pool.begin(connection, TOLD)
 
 
-def test_where_the_server_refuses_the_next_statement_says_so(small_pool: Flask) -> None:
+def test_where_the_server_refuses_the_usual_way_says_why(small_pool: Flask) -> None:
     with db.engine.connect() as connection:
         assert not pool.begin(connection, b"SELECT 1 / 0")
-        with pytest.raises(DBAPIError):
-            connection.execute(text("SELECT 1"))
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(text("SELECT 1 / 0"))
+        assert isinstance(refused.value.orig, DivisionByZero)
 
 
 def test_of_a_connection_that_was_cut_sqlalchemy_hears_as_usual(small_pool: Flask) -> None:

@@ -54,7 +54,10 @@ def test_what_is_kept_has_an_end(parts: KeptParts, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(kept_parts, "MOST_KEPT", 3)
     drawn = [parts("bell", number) for number in range(10)]
     assert [">" + str(number) + "<" in text for number, text in enumerate(drawn)][1:] == [True] * 9
-    assert len(parts._drawn) <= 3
+    assert len(parts._drawn) + len(parts._before) <= 6
+    assert parts("bell", 9) is drawn[9]
+    again = [parts("bell", 9) for _number in range(10) if parts("bell", 10 + _number)]
+    assert all(each is drawn[9] for each in again), "what is asked for stays"
 
 
 def test_whoever_works_on_a_template_sees_it(app: Flask, parts: KeptParts) -> None:

@@ -13,7 +13,7 @@ import pytest
 from app.core import clock
 from app.core.db import db
 from app.core.money import Money
-from app.core.scope import tenant_scope
+from app.core.scope import ScopeError, release, tenant_scope
 from app.core.transaction import transaction
 from app.domains.ledger import queries, service
 from app.domains.ledger.errors import ReversedAlready, Unbalanced
@@ -143,6 +143,25 @@ def test_threads_open_accounts_together(world: World) -> None:
         assert queries.balance(TUTOR_PENDING, "EUR") == eur(-3200)
         assert queries.balance(TUTOR_PENDING, "EUR", people[0]) == eur(-800)
         assert queries.account_holders().keys() == set(people)
+
+
+def test_an_entry_is_a_write_also_on_accounts_that_stand(world: World) -> None:
+    """What an edge has written can't be committed in its midst, and nothing is written without one."""
+
+    def post_and_release() -> None:
+        post(key="capture:2")
+        release()
+
+    with world.app.app_context():
+        with tenant_scope(world.anna.id), transaction():
+            post(key="capture:1")
+        with pytest.raises(ScopeError), tenant_scope(world.anna.id), transaction():
+            post_and_release()
+        with pytest.raises(AssertionError), tenant_scope(world.anna.id):
+            post(key="capture:3")
+        with tenant_scope(world.anna.id):
+            found = [queries.entry_by_key(f"capture:{number}") is not None for number in (1, 2, 3)]
+        assert found == [True, False, False]
 
 
 def test_lines_of_nothing_are_dropped(world: World) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
 from app.core.db import db
+from app.core.page_cache import HEARD_SECONDS
 from app.shell.factory import create_app
 from tests.support.databases import Cleaner, Clones, settings_for
 from tests.support.servers import LiveServers, live_servers
@@ -41,4 +43,6 @@ def cleaner_of_chat(served: LiveServers) -> Iterator[Cleaner]:
 @pytest.fixture
 def town(here: Flask, cleaner_of_chat: Cleaner) -> World:
     cleaner_of_chat.clean()
-    return make_world(here)
+    made = make_world(here)
+    time.sleep(HEARD_SECONDS)  # until the server has forgotten the companies of the test before
+    return made

@@ -42,6 +42,7 @@ from app.domains.booking.policies import Interval, Slot
 from app.domains.tenancy.models import ACTIVE, Tenant
 
 _DAY = dt.timedelta(days=1)
+_LONGEST_KEPT = 45 * _DAY  # more than a page shows; whoever asks for a year would fill the memory with it
 _BEYOND = 3 * _DAY  # a lesson takes up to a day, and days are counted in the tutor's zone
 PEOPLE = (TUTOR, STUDENT)
 
@@ -218,14 +219,15 @@ def read_timetable(row: Sequence[Any], since: dt.datetime, until: dt.datetime) -
     )
     return Timetable(
         schedule,
-        _open_time(week, dated, schedule.timezone, first, last),
+        (_kept_open_time if last - first <= _LONGEST_KEPT else _open_time)(
+            week, dated, schedule.timezone, first, last
+        ),
         tuple(taken),
         is_suspended=False,
         dated=frozenset(dt.date.fromisoformat(day) for day, *_minutes in dated),
     )
 
 
-@lru_cache(maxsize=1000)
 def _open_time(
     week: tuple[tuple[int, int, int], ...],
     dated: tuple[tuple[str, int | None, int | None], ...],
@@ -233,10 +235,13 @@ def _open_time(
     first: dt.date,
     last: dt.date,
 ) -> tuple[Interval, ...]:
-    """Kept: it follows from these values alone, and tutors who are looked at are looked at again."""
     rules = [_Rule(*rule) for rule in week]
     overrides = [_Override(dt.date.fromisoformat(day), starts, ends) for day, starts, ends in dated]
     return tuple(policies.expand_availability(rules, overrides, timezone, first, last))
+
+
+# It follows from these values alone, and tutors who are looked at are looked at again.
+_kept_open_time = lru_cache(maxsize=1000)(_open_time)
 
 
 def _terms() -> Select[Any]:

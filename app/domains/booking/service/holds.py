@@ -60,8 +60,9 @@ def hold_slot(
             raise slot_taken(offering.tutor_id, duration, after=starts_at)  # without making anybody wait
     policy = seen.policy if seen else queries.policy_now(offering.id)
     assert terms is not None, "a time that is offered has a schedule"
-    new = new_hold(offering, variant, starts_at, terms=terms, seat=new_seat(variant, actor, policy))
     queries.lock_people([offering.tutor_id], actor=actor)
+    # Its time runs from here: whoever waited for the locks has all of it.
+    new = new_hold(offering, variant, starts_at, terms=terms, seat=new_seat(variant, actor, policy))
     held = new.write_alone()  # in one statement, since most people hold nothing else
     if held is None:
         mine = queries.held_by(actor)
