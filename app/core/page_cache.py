@@ -5,8 +5,8 @@ company's *revision*: a random word in Redis for each kind of thing that pages s
 thing sets another word after the commit, and what was kept is never asked for again. Such a word can be lost
 with its process, so nothing is kept longer than its kind lives.
 
-The words are asked for once in a tenth of a second, however many ask: where many look at the same page, Redis
-was a third of what it cost. For so long another process may still show what it had.
+The words are asked for once in a tenth of a second, however many visitors ask: where many look at the same
+page, Redis was a third of what it cost. For so long another process may still show them what it had.
 
 Pages are kept in this process, within a number of bytes, and those of plain addresses in Redis as well, for
 the others. What several ask for at once is made once: of the threads of a process one makes it, and of the
@@ -116,10 +116,11 @@ class PageCache:
 
     # -- Revisions -----------------------------------------------------------------------------------------
 
-    def ask(self, tenant_id: int, *, also: str) -> tuple[Any, Revisions]:
+    def ask(self, tenant_id: int, *, also: str, anew: bool = False) -> tuple[Any, Revisions]:
         """What stands under the key `also`, which must always be the same one, and the company's words as far
-        as there are any: in one question. Raises RedisError."""
-        known = self._heard.get(tenant_id)
+        as there are any: in one question. What was heard just now will do, unless it is to be asked `anew`.
+        Raises RedisError."""
+        known = None if anew else self._heard.get(tenant_id)
         if known is None or time.monotonic() - known[0] >= HEARD_SECONDS:
             since = time.monotonic()
             known = self._heard[tenant_id] = (since, tuple(self._redis.mget([also, *_words(tenant_id)])))

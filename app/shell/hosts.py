@@ -9,16 +9,19 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from flask import Flask, abort, g, has_request_context, request
+from flask import Flask, abort, g, has_request_context, request, session
 from redis.exceptions import RedisError
 
 from app.core.db import db
 from app.core.page_cache import PageCache
+from app.core.realtime import TICKET
 from app.core.scope import PlatformScope, RequestScope, TenantScope
 from app.core.web import kept_pages
+from app.core.web.csrf import SAFE
 from app.core.web.site import Site
 from app.domains.tenancy.models import ACTIVE, DEFAULT_PRIMARY
 from app.domains.tenancy.queries import Place, place_of_host
+from app.shell.identity import SESSION_KEY
 from config import Settings
 
 UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", "metrics.show", None})
@@ -39,8 +42,9 @@ class Places:
         self._revision: Any = None
         self._places: dict[str, Place | None] = {}
 
-    def find(self, host: str, slug: str | None) -> Place | None:
-        revision = self._current_revision(self._places.get(host))
+    def find(self, host: str, slug: str | None, *, anew: bool = True) -> Place | None:
+        """With `anew=False` as it was a tenth of a second ago."""
+        revision = self._current_revision(self._places.get(host), anew=anew)
         with self._lock:
             if revision != self._revision:
                 self._revision, self._places = revision, {}
@@ -53,7 +57,7 @@ class Places:
                 self._places[host] = place
         return place
 
-    def _current_revision(self, likely: Place | None) -> Any:
+    def _current_revision(self, likely: Place | None, *, anew: bool) -> Any:
         """In the same question also what the page cache has to know of the company this is likely to be."""
         revision: Any = ("no redis", int(time.monotonic() / FALLBACK_SECONDS))
         if likely is None:
@@ -62,7 +66,7 @@ class Places:
             return revision
         words = PageCache.away()
         with suppress(RedisError):
-            revision, words = self._cache.ask(likely.tenant_id, also=REVISION_KEY)
+            revision, words = self._cache.ask(likely.tenant_id, also=REVISION_KEY, anew=anew)
         if has_request_context():
             kept_pages.note_revisions(likely.tenant_id, revision, words)
         return revision
@@ -97,7 +101,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             g.request_scope = RequestScope(PlatformScope("a request to the platform's host"))
             return
         slug = host.removesuffix(suffix) if host.endswith(suffix) else None
-        place = places.find(host, slug)
+        place = places.find(host, slug, anew=_sees_own_changes())
         if place is None or place.status == "closed":
             abort(400)
         g.site = _tenant(settings, host, place)
@@ -108,6 +112,14 @@ def init_app(app: Flask, settings: Settings) -> None:
         scope = g.pop("request_scope", None)
         if scope is not None:
             scope.leave(failed=error is not None)
+
+
+def _sees_own_changes() -> bool:
+    """Whoever may have changed something must see it in their next answer, whichever process gives it.
+    Visitors who look, and open sockets, which ask with each event, get along with what was heard just now."""
+    if TICKET in request.environ:
+        return False
+    return request.method not in SAFE or SESSION_KEY in session or request.path.startswith("/api/")
 
 
 def _platform(settings: Settings, host: str) -> Site:
