@@ -41,7 +41,8 @@ def tenant() -> BindParameter[int]:
 
 
 def word(text: str) -> ColumnElement[Any]:
-    """A word of our own (a status, a role), which stands in the statement since it is always the same."""
+    """A word of our own (a status, a role), which stands in the statement since it is always the same. With a
+    parameter PostgreSQL could not tell that an index for some of them will do."""
     if not text.isidentifier():  # nobody's but ours
         raise ValueError(f"{text!r} is no word for a statement")
     return literal_column(f"'{text}'")

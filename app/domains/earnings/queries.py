@@ -94,17 +94,13 @@ def _commission() -> Select[Any]:
 _COMMISSION = _commission()
 
 
-def terms_of_sale(seat_id: int | None, tutor_id: int, at: dt.datetime) -> tuple[bool, Terms]:
-    """Whether the seat was sold already, and the terms as `commission_for` finds them."""
+def terms_of_sale(seat_id: int, tutor_id: int, at: dt.datetime) -> tuple[bool, Terms]:
+    """Whether the seat was sold already, and the terms: the tutor's own at that time, else those for all,
+    else the house's."""
     ((earning_id, plan_id, share, days),) = plain.rows(_COMMISSION, seat=seat_id, tutor=tutor_id, at=at)
     if plan_id is None:
         return earning_id is not None, Terms(DEFAULT_TUTOR_SHARE_BP, DEFAULT_HOLD_DAYS, None)
     return earning_id is not None, Terms(share, days, plan_id)
-
-
-def commission_for(tutor_id: int, at: dt.datetime) -> Terms:
-    """The tutor's own terms at that time, else those for all, else the house's."""
-    return terms_of_sale(None, tutor_id, at)[1]
 
 
 def plans_in_force(at: dt.datetime) -> frozenset[int]:

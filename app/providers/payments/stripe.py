@@ -11,8 +11,6 @@ from urllib.parse import quote
 import requests
 import stripe
 from requests.adapters import HTTPAdapter
-from requests.models import PreparedRequest
-from requests.structures import CaseInsensitiveDict
 from stripe.params import (
     PaymentIntentCancelParams,
     PaymentIntentCreateParams,
@@ -43,7 +41,6 @@ T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 5.0, 12.0  # somebody looks at a page meanwhile; what is made is found again
 AT_ONCE = 8  # of WEB_THREADS' 32
 _NAME = "payments"
-_STRIPE = "https://api.stripe.com"
 _INTENTS = "/v1/payment_intents"
 _FEE = ["latest_charge.balance_transaction"]
 _RECENT = 100
@@ -81,9 +78,7 @@ class StripeProvider:
             stripe_version=stripe.api_version,
             base_addresses={"api": api_base.rstrip("/")} if api_base else {},
             max_network_retries=0,  # the outbox tries again
-            http_client=stripe.RequestsClient(
-                timeout=timeout, session=_Session(api_base or _STRIPE, proxies=proxies)
-            ),
+            http_client=stripe.RequestsClient(timeout=timeout, session=_session(proxies=proxies)),
         )
 
     def checkout_url(self, payment: ProviderPayment, return_url: str) -> str | None:
@@ -201,25 +196,14 @@ class StripeProvider:
         return self._guard.call(lambda: _translated(work))
 
 
-class _Session(requests.Session):
-    """One pool of connections for all threads. It goes nowhere that an answer would send it, and has no
-    cookies; what the environment says of proxies is looked up once."""
-
-    def __init__(self, api_base: str, *, proxies: bool) -> None:
-        super().__init__()
-        self.max_redirects = 0
-        self._through = requests.utils.get_environ_proxies(api_base) if proxies else {}
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, HTTPAdapter(pool_maxsize=32))
-
-    def request(self, method: str, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
-        """As the library asks: the URL is encoded, the body a text."""
-        prepared = PreparedRequest()
-        prepared.method, prepared.url = method.upper(), url
-        prepared.headers = CaseInsensitiveDict({**self.headers, **given["headers"]})
-        prepared.prepare_body(given["data"], None)
-        how = {"timeout": given["timeout"], "verify": given["verify"], "proxies": self._through}
-        return self.get_adapter(url).send(prepared, **how)
+def _session(*, proxies: bool) -> requests.Session:
+    """One pool of connections for all threads. It goes nowhere that an answer would send it."""
+    session = requests.Session()
+    session.trust_env = proxies
+    session.max_redirects = 0
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=32))
+    return session
 
 
 def _translated(work: Callable[[], T]) -> T:

@@ -15,6 +15,8 @@ from app.domains.earnings.models import CommissionPlan
 from tests.domains.earnings.support import AT, DAY, at, sell
 from tests.support.world import World
 
+NO_SEAT = 0
+
 
 def plan(world: World, share: int, valid_from: dt.datetime, *, own: bool = False, days: int = 7) -> int:
     with at(world, valid_from) as session:
@@ -28,7 +30,7 @@ def plan(world: World, share: int, valid_from: dt.datetime, *, own: bool = False
 
 def terms(world: World, when: dt.datetime, role: str = "tutor") -> tuple[int, int, int | None]:
     with at(world, when):
-        found = queries.commission_for(world.anna.people[role], when)
+        _is_sold, found = queries.terms_of_sale(NO_SEAT, world.anna.people[role], when)
         return found.tutor_share_bp, found.hold_days, found.plan_id
 
 
@@ -52,7 +54,8 @@ def test_the_nearest_terms_hold(world: World) -> None:
 def test_another_companys_terms_do_not_hold(world: World) -> None:
     plan(world, 6000, AT)
     with at(world, AT, company=world.bert):
-        assert queries.commission_for(world.bert.people["tutor"], AT).tutor_share_bp == 7000
+        _is_sold, found = queries.terms_of_sale(NO_SEAT, world.bert.people["tutor"], AT)
+        assert found.tutor_share_bp == 7000
 
 
 def test_what_was_sold_keeps_its_terms(world: World) -> None:

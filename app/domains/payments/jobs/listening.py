@@ -26,7 +26,10 @@ def process_event(delivery: Delivery) -> None:
     event = queries.event_seen(delivery.event.provider_event_id)
     if event.status != RECEIVED:
         return
-    known_to = _to_whom_it_is_no_news(event)
+    # As when it came in: meanwhile the payer may have come back, and we have asked.
+    known_to = webhooks.to_whom_it_is_no_news(
+        event.type, provider=event.provider, payment_ref=event.payment_ref, reference=event.reference
+    )
     scope.release()
     tenant_id, note = _worked_off(event) if known_to is None else (known_to, "was known")
     crash_point("webhook.worked_off")
@@ -55,15 +58,6 @@ def _worked_off(event: EventSeen) -> tuple[int | None, str]:
             return place[0], _caught_up(payment_id, seen, event)
         except UnlikeOurs as error:
             return None, f"{error.code}: payment {payment_id}"
-
-
-def _to_whom_it_is_no_news(event: EventSeen) -> int | None:
-    """As when it came in: meanwhile the payer may have come back, and we have asked."""
-    place = policies.read_reference(event.reference)
-    if place is None or not event.payment_ref or not policies.is_about_paying(event.type):
-        return None
-    is_known = queries.is_in_the_books(*place, provider=event.provider, ref=event.payment_ref)
-    return place[0] if is_known else None
 
 
 def _caught_up(payment_id: int, seen: ProviderPayment, event: EventSeen) -> str:

@@ -25,7 +25,7 @@ from app.domains.payments.models import (
     Payment,
     Refund,
 )
-from app.domains.payments.queries.rows import in_words, locked, one
+from app.domains.payments.queries.rows import locked, one
 
 FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=30), dt.timedelta(hours=1)
 _MAY_TAKE_MONEY = (CREATED, UNKNOWN, PENDING, FAILED, CAPTURED)
@@ -72,7 +72,7 @@ def payment_under_way(order_id: int) -> Payment | None:
 
 _UNDER_WAY = select(Payment).where(
     Payment.order_id == bindparam("order"),
-    Payment.status.in_([in_words(status) for status in _MAY_TAKE_MONEY]),
+    Payment.status.in_([plain.word(status) for status in _MAY_TAKE_MONEY]),
 )
 
 
@@ -103,7 +103,7 @@ def _to_make() -> Select[Any]:
 _TO_MAKE = _to_make().where(Payment.__table__.c.id == bindparam("payment"))
 _TO_MAKE_OF_ORDER = _to_make().where(
     Payment.__table__.c.order_id == bindparam("order"),
-    Payment.__table__.c.status.in_([in_words(status) for status in _MAY_TAKE_MONEY]),
+    Payment.__table__.c.status.in_([plain.word(status) for status in _MAY_TAKE_MONEY]),
 )
 
 

@@ -15,7 +15,7 @@ from app.domains.payments.models import (
     Order,
     Receipt,
 )
-from app.domains.payments.queries.rows import in_words, locked, one
+from app.domains.payments.queries.rows import locked, one
 from app.domains.tenancy.models import DEFAULT_PRIMARY, Tenant
 
 
@@ -34,7 +34,7 @@ def receipt_by_code(code: str) -> Receipt:
     return one(select(Receipt).where(Receipt.code == code))
 
 
-_OF_ORDER = select(Receipt).where(Receipt.order_id == bindparam("order"), Receipt.kind == in_words(RECEIPT))
+_OF_ORDER = select(Receipt).where(Receipt.order_id == bindparam("order"), Receipt.kind == plain.word(RECEIPT))
 
 
 def receipt_of_order(order_id: int) -> Receipt | None:
@@ -60,7 +60,7 @@ def _letterhead() -> Select[Any]:
     is_receipt = and_(
         receipt.c.tenant_id == order.c.tenant_id,
         receipt.c.order_id == order.c.id,
-        receipt.c.kind == in_words(RECEIPT),
+        receipt.c.kind == plain.word(RECEIPT),
     )
     return (
         select(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, bindparam, inspect, literal, select
+from sqlalchemy import Select, bindparam, inspect, select
 from sqlalchemy.orm import Mapper, make_transient_to_detached
 
 from app.core.db import Model, db
@@ -45,9 +45,3 @@ def written(model: type[Row], **values: Any) -> Row:
     make_transient_to_detached(row)
     db.session.add(row)
     return row
-
-
-def in_words(state: str) -> ColumnElement[str]:
-    """One of our states, written into the statement: with a parameter PostgreSQL could not tell that an index
-    for some states will do."""
-    return literal(state, literal_execute=True)

@@ -17,7 +17,6 @@ from app.core.errors import NotFound
 from app.core.money import Money
 from app.domains.payments.models import OPEN, PAID, RECEIPT, Order, OrderLine, Payment, Receipt, Refund
 from app.domains.payments.policies import UNDER_WAY
-from app.domains.payments.queries.rows import in_words
 
 PAGE = 20
 
@@ -127,7 +126,7 @@ def _receipts() -> Select[Any]:
     """`kind` is written out, or PostgreSQL could not tell that the index on an order's receipt will do."""
     order, receipt = Order.__table__.c, Receipt.__table__.c
     is_of_order = and_(receipt.tenant_id == order.tenant_id, receipt.order_id == order.id)
-    return _listed(receipt, _RECEIPT).where(is_of_order, receipt.kind == in_words(RECEIPT))
+    return _listed(receipt, _RECEIPT).where(is_of_order, receipt.kind == plain.word(RECEIPT))
 
 
 def _notes() -> Select[Any]:
@@ -149,7 +148,7 @@ def _orders() -> Select[Any]:
     under_way = and_(
         payment.c.tenant_id == order.c.tenant_id,
         payment.c.order_id == order.c.id,
-        payment.c.status.in_([in_words(status) for status in sorted(UNDER_WAY)]),
+        payment.c.status.in_([plain.word(status) for status in sorted(UNDER_WAY)]),
     )
     return (
         select(

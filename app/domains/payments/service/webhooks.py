@@ -48,7 +48,12 @@ def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
     """Keep an event, and have it worked off; False where it was kept before. One that tells us nothing is
     kept, and that is all."""
     ignored = policies.why_ignored(event.type)
-    known_to = None if ignored else _to_whom_it_is_no_news(event, provider)
+    known_to = None
+    if not ignored:
+        reference = event.metadata.get("reference")
+        known_to = to_whom_it_is_no_news(
+            event.type, provider=provider, payment_ref=event.payment_id, reference=reference
+        )
     now = clock.machine_now()
     row = {
         "provider": provider,
@@ -69,17 +74,19 @@ def store(event: Seen, *, provider: str, payload: dict[str, Any]) -> bool:
     return event_id is not None
 
 
-def _to_whom_it_is_no_news(event: Seen, provider: str) -> int | None:
-    """The tenant of whose payment it tells what we know; None for whatever must be worked off. With each
-    purchase it comes twice: that there is a payment, mostly before the answer to our own call; and that it is
-    paid, about when the payer comes back and we ask."""
-    place = policies.read_reference(event.metadata.get("reference"))
-    if place is None or not event.payment_id:
+def to_whom_it_is_no_news(
+    kind: str, *, provider: str, payment_ref: str | None, reference: str | None
+) -> int | None:
+    """The tenant of whose payment an event tells what we know; None for whatever must be worked off. With
+    each purchase it comes twice: that there is a payment, mostly before the answer to our own call; and that
+    it is paid, about when the payer comes back and we ask. `reference` is what its object calls itself."""
+    place = policies.read_reference(reference)
+    if place is None or not payment_ref:
         return None
-    if policies.is_about_making(event.type):
-        is_known = queries.is_of_our_making(*place, provider=provider, ref=event.payment_id)
-    elif policies.is_about_paying(event.type):
-        is_known = queries.is_in_the_books(*place, provider=provider, ref=event.payment_id)
+    if policies.is_about_making(kind):
+        is_known = queries.is_of_our_making(*place, provider=provider, ref=payment_ref)
+    elif policies.is_about_paying(kind):
+        is_known = queries.is_in_the_books(*place, provider=provider, ref=payment_ref)
     else:
         return None
     return place[0] if is_known else None
