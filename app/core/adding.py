@@ -37,8 +37,8 @@ from sqlalchemy.orm import Session
 
 from app.core import audit, scope
 from app.core.audit import AuditEntry
-from app.core.db import TenantMarked, db
-from app.core.transaction import is_open
+from app.core.db import TenantMarked
+from app.core.transaction import writing
 
 _DIALECT = postgresql.dialect()
 _ENTRY = AuditEntry.__table__
@@ -139,15 +139,13 @@ class Addition:
     def write(self, *values: Mapping[str, Any], **more: Any) -> tuple[int | None, ...]:
         """The ids of the new rows, in their order; of what `where` refuses nothing is written, and all are
         None. `more` is for `where`. Inside the edge's transaction. Raises ScopeError without a tenant."""
-        assert is_open()
-        session, tenant_id = db.session(), scope.tenant_id()
+        session, tenant_id = writing(), scope.tenant_id()
         given = {"tenant": tenant_id, **more, **audit.signature()}
         for parameter, make in self._made_late.items():
             given[parameter] = make(None)
         for row, of_row in zip(self._writings, values, strict=True):
             row.give(of_row, given)
         session.flush()  # what it has not written comes first, as everywhere
-        session.info["wrote"] = True
         ids = session.connection().execute(self._statement, given).one()
         if ids[0] is not None:
             for told in _listeners:

@@ -29,11 +29,11 @@ from structlog.contextvars import bound_contextvars
 
 from app.core import clock, jobs, tally
 from app.core.crash import crash_point
-from app.core.db import UtcDateTime, db
+from app.core.db import UtcDateTime
 from app.core.events import Delivery, Later, from_json, wiring
 from app.core.outbox import DEAD, DELIVERED, DUE, MAX_ATTEMPTS, Outbox
 from app.core.scope import platform_scope, tenant_scope
-from app.core.transaction import transaction
+from app.core.transaction import transaction, writing
 
 log = logging.getLogger(__name__)
 
@@ -302,9 +302,8 @@ def _mark_delivered(rows: Sequence[Claim]) -> None:
         "mine": rows[0].lease,
         "now": clock.machine_now(),
     }
-    session = db.session()
+    session = writing()
     session.flush()
-    session.info["wrote"] = True
     if session.connection().execute(_MARK, values).rowcount != len(rows):
         raise LeaseLost(values["rows"])
 

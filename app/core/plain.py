@@ -29,7 +29,7 @@ from sqlalchemy.orm import RelationshipDirection
 from app.core import scope
 from app.core.db import TenantMarked, db
 from app.core.scope import PlatformScope
-from app.core.transaction import is_open
+from app.core.transaction import writing
 
 # What nobody is told of a row that another one points at.
 _UNTOLD = frozenset({"tenant_id", "created_at", "changed_at"})
@@ -73,8 +73,7 @@ def rows_of_all(statement: Select[Any], **values: Any) -> Sequence[Any]:
 def write(statement: Select[Any] | Update, **values: Any) -> Sequence[Any]:
     """Change rows of tables that are not audited; the ORM does not hear of it, and what it has loaded stays
     as it was. The rows that the statement returns. Inside the edge's transaction; raises as `rows` does."""
-    assert is_open()
-    db.session().info["wrote"] = True
+    writing()
     values["tenant"] = scope.tenant_id()
     return _all(statement, values)
 

@@ -30,6 +30,15 @@ def is_open() -> bool:
     return bool(db.session().info.get("edge"))
 
 
+def writing() -> Session:
+    """The session, for a write that it can't see by itself, such as one that stands in a SELECT: from here on
+    it holds changes, which can't be dropped or committed in silence. In the edge's transaction only."""
+    assert is_open()
+    session = db.session()
+    session.info["wrote"] = True
+    return session
+
+
 def after_commit(work: Callable[[], None], *, once: bool = False) -> None:
     """Run `work` once the edge's transaction has committed; a hint only: it is lost with the process. With
     `once` a single time, however often it was asked for."""

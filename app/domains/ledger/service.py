@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.core import audit, clock, scope
 from app.core.db import db
 from app.core.money import Money
-from app.core.transaction import check_later, is_open
+from app.core.transaction import check_later, writing
 from app.domains.ledger import policies, queries
 from app.domains.ledger.errors import ReversedAlready
 from app.domains.ledger.models import CHART, MAY_BE_NEGATIVE, LedgerAccount, LedgerEntry, Posting
@@ -184,10 +184,9 @@ def _write(values: dict[str, object], lines: Sequence[Line]) -> int:
         "line_person_id": [line.person_id for line in lines],
         "line_amount_minor": [line.amount.minor for line in lines],
     }
-    assert is_open()
-    db.session().info["wrote"] = True  # nobody sees it of a SELECT
-    with db.session.no_autoflush:  # what is not written yet is about other things
-        entry_id, posted = db.session.execute(_POST, row).one()
+    session = writing()
+    with session.no_autoflush:  # what is not written yet is about other things
+        entry_id, posted = session.execute(_POST, row).one()
     if entry_id is None:
         return db.session.scalars(select(LedgerEntry.id).where(LedgerEntry.key == values["key"])).one()
     check_later()
