@@ -37,6 +37,7 @@ from config import Settings, load_settings
 
 PASSWORD = "bench-password-1"  # noqa: S105 - of a database that lives for the length of the run
 WEB_WORKERS = 2
+DELIVERED_SECONDS = 180.0
 Say = Callable[[str], None]
 
 
@@ -112,12 +113,21 @@ class Ground:
         return self.sockets
 
     def start_backstage(self) -> Sequence[Running]:
-        """What finishes purchases: the payment simulator, the dispatcher and a worker."""
+        """What finishes purchases: the payment simulator, the dispatcher and a worker. They are there, and
+        idle, when this returns: a process that begins takes a core for seconds."""
         if not self.others:
             simulator = self.start("simulator", self.settings.SIMULATOR_PORT)
             simulator.wait_until_ready(f"localhost:{simulator.port}")
             self.others = [simulator, self.start("dispatcher"), self.start("worker")]
+            self.wait_until_delivered()
         return self.others
+
+    def wait_until_delivered(self) -> None:
+        """Until the outbox is worked off. Raises AssertionError after minutes."""
+        deadline = time.monotonic() + DELIVERED_SECONDS
+        while self.rows("SELECT 1 FROM outbox WHERE status = 'due' LIMIT 1"):
+            assert time.monotonic() < deadline, "the outbox is not worked off"
+            time.sleep(0.05)
 
     def stop(self) -> None:
         for each in (*self.others, self.sockets, self.house):

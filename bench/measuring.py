@@ -186,9 +186,10 @@ class Contestant:
         )
 
 
-def compete(contestants: Sequence[Contestant], *, rounds: int, seconds: float) -> None:
-    """Rounds alternate between them, so that a noisy machine disturbs all alike."""
-    for number in range(rounds):
+def compete(contestants: Sequence[Contestant], *, rounds: int, seconds: float, first: int = 0) -> None:
+    """Rounds alternate between them, so that a noisy machine disturbs all alike; `first` is the first one's
+    number."""
+    for number in range(first, first + rounds):
         for contestant in contestants:
             contestant.play(number, seconds)
 

@@ -14,7 +14,6 @@ from bench.ground import Ground, Person
 from bench.measuring import ask, drive
 from bench.writes import Time, free_times, students
 
-DELIVERED_SECONDS = 180.0
 STEPS = ("page", "hold", "who", "order", "check", "pay", "card", "paid")
 
 
@@ -67,7 +66,7 @@ def bought(ground: Ground, pace: Pace) -> dict[str, Any]:
     answer = ask([sys.executable, "-m", "bench.buyers"], plan)
     count = pace.buyers * pace.purchases
     assert answer["paid"] == count, f"{answer['paid']} of {count} are paid: {answer['problems'][:3]}"
-    _wait_until_delivered(ground)
+    ground.wait_until_delivered()  # mails, receipts and what else follows are part of a purchase
     seconds = time.perf_counter() - started
     return {
         "purchases": count,
@@ -83,14 +82,6 @@ def bought(ground: Ground, pace: Pace) -> dict[str, Any]:
         "purchases per second, with all that follows": count / seconds,
         **{f"  step {step}, p50 ms": answer["steps"][step] for step in STEPS},
     }
-
-
-def _wait_until_delivered(ground: Ground) -> None:
-    """Mails, receipts and what else follows is part of a purchase. Raises AssertionError after minutes."""
-    deadline = time.monotonic() + DELIVERED_SECONDS
-    while ground.rows("SELECT 1 FROM outbox WHERE status = 'due' LIMIT 1"):
-        assert time.monotonic() < deadline, "the outbox is not worked off"
-        time.sleep(0.05)
 
 
 def _plain(times: Sequence[Time]) -> list[dict[str, Any]]:
