@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from app.providers.payments import EVENTS
 from app.shell import checks, schedule, seed
 from app.shell.admin import make_registry
 from app.shell.cli import cli
@@ -199,6 +200,11 @@ def test_the_schedules_are_all_explained() -> None:
 
 
 # -- Addresses and logins --------------------------------------------------------------------------------
+
+
+def test_the_events_to_choose_at_stripe_are_those_we_want() -> None:
+    (told,) = re.findall(r"Choose these events: (.*?)\. Others", OPERATIONS.read_text(), re.DOTALL)
+    assert sorted(_BACKTICKED.findall(told)) == sorted(EVENTS)
 
 
 def test_the_api_page_lists_what_the_api_has() -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from app.core.outside import Breaker
 from app.providers.payments.base import (
+    EVENTS,
     BadEvent,
     BadSignature,
     PaymentProvider,
@@ -26,6 +27,7 @@ from app.providers.payments.stripe import StripeProvider
 from app.providers.payments.units import step
 
 __all__ = [
+    "EVENTS",
     "BadEvent",
     "BadSignature",
     "PaymentProvider",

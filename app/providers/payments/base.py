@@ -26,6 +26,26 @@ RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "can
 
 TOLERANCE_SECONDS = 300
 
+# What an installation asks to be told: what says something new of a payment, its refunds and disputes. That a
+# payment was made says the call that made it; that it was charged, the message that it succeeded.
+EVENTS = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.processing",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+        "charge.updated",
+        "charge.refunded",
+        "charge.refund.updated",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+    }
+)
+
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}", re.ASCII)
 _MOST_METADATA, _LONGEST_KEY, _LONGEST_VALUE = 50, 40, 500
 _LONGEST_IDEMPOTENCY_KEY = 255

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import stripe
 
 from app.core import clock
 from app.core.outside import Breaker
-from app.providers.payments import BadEvent, BadSignature
+from app.providers.payments import EVENTS, BadEvent, BadSignature
 from app.providers.payments.mock import MockProvider
 from app.providers.payments.simulator import courier
 from app.providers.payments.simulator.store import API_VERSION
@@ -24,9 +25,11 @@ from tests.providers.payments.rig import (
     SECURE,
     Bench,
     Delivery,
+    Receiver,
     ask,
     eventually,
     refund,
+    simulating,
 )
 
 PAID = ("payment_intent.created", "charge.succeeded", "payment_intent.succeeded")
@@ -181,6 +184,15 @@ def test_objects_that_are_none_of_ours_are_read_all_the_same() -> None:
 
 
 # -- Sending ----------------------------------------------------------------------------------------
+
+
+def test_only_what_somebody_asked_to_be_told_is_told(tmp_path: Path, receiver: Receiver) -> None:
+    with simulating(tmp_path, receiver, webhook_events=EVENTS) as asked:
+        asked.paid()
+        asked.paid(reference="order-2")
+        receiver.wait_for("payment_intent.succeeded", "payment_intent.succeeded")
+        eventually(lambda: not any(event["pending_webhooks"] for event in asked.controls.events()))
+        assert [event["type"] for event in asked.controls.events()] == [*PAID, *PAID]
 
 
 def test_events_come_in_the_order_in_which_they_happened(told: Bench) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.core.outside import ProviderUnavailable
+from app.providers.payments import EVENTS
 from app.providers.payments.controls import SimulatorControls
 from app.providers.payments.mock import MockProvider
 from app.providers.payments.simulator import Simulator, SimulatorSettings, StoreInUse, courier
@@ -216,6 +217,7 @@ def test_settings_of_an_installation() -> None:
     )
     assert (local.hosts, local.webhook_url) == (("127.0.0.1",), "http://127.0.0.1:8000/webhooks/mock")
     assert (local.base_domain, local.webhook_host) == ("shop.test", "shop.test")
+    assert local.webhook_events == EVENTS
     assert SimulatorSettings.of(installation, hosts=("127.0.0.1", "::1")).hosts == ("127.0.0.1", "::1")
     everywhere = SimulatorSettings.of(installation, hosts=("0.0.0.0",))
     assert (everywhere.hosts, everywhere.webhook_url) == (("0.0.0.0",), local.webhook_url)

@@ -55,6 +55,7 @@ class Simulator:
             secret=settings.keys.webhook,
         )
         self._store.announced = self._courier.announced
+        self._store.wanted = settings.webhook_events
         self._store.page_base = f"http://{settings.base_domain}:{self.port}"
         self.app = self._make_app(settings)
         self._servers = [_serve(line, self.app) for line in self._sockets]

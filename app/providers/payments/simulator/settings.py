@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from app.providers.payments.base import EVENTS
 from app.providers.payments.keys import SimulatorKeys
 
 LOOPBACK = "127.0.0.1"
@@ -30,8 +31,9 @@ class InstallationSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """`webhook_url` is where events go (nowhere, if empty), under the Host header `webhook_host`; payers are
-    sent back to `base_domain` and the hosts below it only. Port 0 is any free one."""
+    """`webhook_url` is where events go (nowhere, if empty), under the Host header `webhook_host`: those of
+    the types `webhook_events`, or all. Payers are sent back to `base_domain` and the hosts below it only.
+    Port 0 is any free one."""
 
     folder: Path
     keys: SimulatorKeys
@@ -40,6 +42,7 @@ class SimulatorSettings:
     hosts: tuple[str, ...] = (LOOPBACK,)
     webhook_url: str = ""
     webhook_host: str = ""
+    webhook_events: frozenset[str] | None = None
     locale: str = "en"
 
     @classmethod
@@ -56,5 +59,6 @@ class SimulatorSettings:
             hosts=hosts if "0.0.0.0" in everywhere else tuple(dict.fromkeys([LOOPBACK, *hosts])),  # noqa: S104 - as above
             webhook_url=f"http://{literal}:{settings.PORT}/webhooks/mock",
             webhook_host=settings.BASE_DOMAIN,
+            webhook_events=EVENTS,
             locale=settings.DEFAULT_LOCALE,
         )

@@ -44,7 +44,7 @@ class Store:
     """All objects, by id and by kind, and the answers given for idempotency keys. For many threads.
 
     `page_base` is where a browser finds the pages; `announced` is called with the new events of each
-    change, in order, once they are on the disk.
+    change, in order, once they are on the disk: those of the types that are `wanted`, or all.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,6 +54,7 @@ class Store:
         self._private: dict[str, Object] = {}
         self._answers: dict[str, Object] = {}
         self.page_base = ""
+        self.wanted: frozenset[str] | None = None
         self.announced: Callable[[list[Object]], None] = lambda _events: None
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / "events.jsonl", os.O_RDWR | os.O_CREAT, 0o600)
@@ -99,8 +100,8 @@ class Store:
                 return
             self._write(line)
             self._apply(line)
-            if change.events:
-                self.announced(change.events)
+            if events := [event for event in change.events if event["pending_webhooks"]]:
+                self.announced(events)
 
     def private(self, object_id: str) -> Object:
         """What Stripe would know of an object and not show."""
@@ -189,8 +190,10 @@ class Change:
     def tell(self, type: str, thing: Object, previous: Object | None = None) -> None:
         """A new event about `thing` as it is now; `previous` are the members that changed, as they were.
 
-        It is kept as an object of its own, and waits to be delivered until `pending_webhooks` is 0.
+        It is kept as an object of its own, and waits to be delivered until `pending_webhooks` is 0, as it is
+        from the start where nobody has asked to be told of such.
         """
+        wanted = self._store.wanted
         data: Object = {"object": copy.deepcopy(thing)}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -201,7 +204,7 @@ class Change:
             "created": now(),
             "data": data,
             "livemode": False,
-            "pending_webhooks": 1,
+            "pending_webhooks": int(wanted is None or type in wanted),
             "request": self._request,
             "type": type,
         }
