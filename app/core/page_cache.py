@@ -8,10 +8,10 @@ with its process, so nothing is kept longer than its kind lives.
 The words are asked for once in a tenth of a second, however many visitors ask: where many look at the same
 page, Redis was a third of what it cost. For so long another process may still show them what it had.
 
-Pages are kept in this process, within a number of bytes, and those of plain addresses in Redis as well, for
-the others. What several ask for at once is made once: of the threads of a process one makes it, and of the
-processes the one whose mark is in Redis; the others wait for a moment, and then make their own. Where Redis
-is away a page is kept for two seconds, in this process only.
+Pages are kept in this process, within a number of bytes; what several of its threads ask for at once is made
+once. Those of plain addresses that a second process has to make are in Redis for all further ones: most pages
+are asked for once before they are old, and putting each into Redis was a fifth of what making it cost. Where
+Redis is away a page is kept for two seconds, in this process only.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import logging
 import secrets
 import threading
 import time
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import lz4.frame
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -41,9 +41,8 @@ LIVES_SECONDS = {CONTENT: 300, FREE_TIMES: 60}
 AWAY_SECONDS = 2.0
 HEARD_SECONDS = 0.1
 WAIT_SECONDS = 5.0
-# For another process: pages take some hundredths, and whoever makes one may die of it.
-MADE_SECONDS, LOOK_SECONDS = 1.0, 0.02
 _PREFIX = "pages"
+_ASKED = b"asked"  # in the place of a page that one process has made for itself
 
 Key = tuple[Any, ...]
 Revisions = tuple[Any, ...]
@@ -72,12 +71,15 @@ class Kept:
     def packed(self) -> bytes:
         """As bytes that `unpacked` reads: the lengths of the pieces in a line of their own."""
         lengths = ",".join(str(len(piece)) for piece in self.pieces)
-        return zlib.compress(f"{self.slots} {lengths}\n".encode() + b"".join(self.pieces), 1)
+        return bytes(lz4.frame.compress(f"{self.slots} {lengths}\n".encode() + b"".join(self.pieces)))
 
     @classmethod
     def unpacked(cls, data: bytes) -> Kept:
-        """Raises ValueError, zlib.error for what is none."""
-        head, _line, body = zlib.decompress(data).partition(b"\n")
+        """Raises ValueError for what is none."""
+        try:
+            head, _line, body = lz4.frame.decompress(data).partition(b"\n")
+        except (RuntimeError, EOFError) as error:
+            raise ValueError("this is nothing packed") from error
         slots, _space, lengths = head.decode().partition(" ")
         pieces, at = [], 0
         for length in map(int, lengths.split(",")):
@@ -184,10 +186,12 @@ class PageCache:
             self._count(is_hit=flight.page is not None)
             return flight.page or make()
         try:
-            flight.page = self._made_elsewhere(key) if is_shared else None
+            flight.page, is_wanted = self._elsewhere(key, kind) if is_shared else (None, False)
             self._count(is_hit=flight.page is not None)
             if flight.page is None:
-                flight.page = self._made_here(key, make, kind) if is_shared else make()
+                flight.page = make()
+                if flight.page is not None and is_wanted:
+                    self._share(key, flight.page, kind)
             if flight.page is not None:
                 self._keep(key, flight.page, kind)
             return flight.page
@@ -230,38 +234,24 @@ class PageCache:
 
     # -- Redis ---------------------------------------------------------------------------------------------
 
-    def _made_elsewhere(self, key: Key) -> Kept | None:
-        """What another process has made, or is making now; None where it is for us to make it."""
-        name, until = self._name(key), time.monotonic() + MADE_SECONDS
+    def _elsewhere(self, key: Key, kind: str) -> tuple[Kept | None, bool]:
+        """(what another process has made, whether one has asked for it before): in one question, which leaves
+        our mark where nobody has."""
         try:
-            while True:
-                with self._redis.pipeline(transaction=False) as pipe:
-                    pipe.get(name)
-                    pipe.set(_mark(name), 1, nx=True, px=int(MADE_SECONDS * 1000))
-                    data, is_ours = pipe.execute()
-                if isinstance(data, bytes):
-                    return Kept.unpacked(data)
-                if is_ours or time.monotonic() >= until:
-                    return None
-                time.sleep(LOOK_SECONDS)
-        except (RedisError, ValueError, zlib.error):
-            return None
+            found = self._redis.set(self._name(key), _ASKED, nx=True, get=True, ex=LIVES_SECONDS[kind])
+            if not isinstance(found, bytes):
+                return None, False
+            return None if found == _ASKED else Kept.unpacked(found), True
+        except ValueError:
+            return None, True
+        except RedisError:
+            return None, False
 
-    def _made_here(self, key: Key, make: Callable[[], Kept | None], kind: str) -> Kept | None:
-        """And shown to the others, who may be waiting; also that nothing came of it."""
-        page, name = None, self._name(key)
+    def _share(self, key: Key, page: Kept, kind: str) -> None:
         try:
-            page = make()
-            return page
-        finally:
-            try:
-                with self._redis.pipeline(transaction=False) as pipe:
-                    if page is not None:
-                        pipe.set(name, page.packed(), ex=LIVES_SECONDS[kind])
-                    pipe.delete(_mark(name))
-                    pipe.execute()
-            except RedisError:
-                log.debug("a page could not be shared")
+            self._redis.set(self._name(key), page.packed(), ex=LIVES_SECONDS[kind])
+        except RedisError:
+            log.debug("a page could not be shared")
 
     def _name(self, key: Key) -> str:
         """Hashed: an address may be long, and what is asked for is nobody's business."""
@@ -271,8 +261,3 @@ class PageCache:
 def _words(tenant_id: int) -> list[str]:
     """Where Redis has the company's revisions."""
     return [f"{_PREFIX}:{tenant_id}:{kind}" for kind in KINDS]
-
-
-def _mark(name: str) -> str:
-    """Where a process says that it is making this page."""
-    return f"{name}:made"
