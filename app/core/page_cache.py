@@ -5,7 +5,7 @@ company's *revision*: a random word in Redis for each kind of thing that pages s
 thing sets another word after the commit, and what was kept is never asked for again. Such a word can be lost
 with its process, so nothing is kept longer than its kind lives.
 
-The words are asked for once in a tenth of a second, however many visitors ask: where many look at the same
+The words are asked for once in a tenth of a second, however many people ask: where many look at the same
 page, Redis was a third of what it cost. For so long another process may still show them what it had.
 
 Pages are kept in this process, within a number of bytes; what several of its threads ask for at once is made
