@@ -60,11 +60,10 @@ def line(ground: Ground, rivals: Rivals, read: Read, pace: Pace) -> Line:
         contestants.append(
             Contestant(rivals.stock, ground.postgres, lambda _: [request], "people.test", statements=None)
         )
-    for each in contestants:
-        if not each.once:  # both workers have seen it
-            each.play(0, pace.seconds / 2)
-            each.rounds.clear()
-    compete(contestants, rounds=pace.rounds, seconds=pace.seconds)
+    for each in contestants:  # both workers have seen its kind
+        each.play(0, pace.seconds / 2)
+        each.rounds.clear()
+    compete(contestants, rounds=pace.rounds, seconds=pace.seconds, first=1)
     costs = [each.cost() for each in contestants]
     return Line(read.name, read.goal, read.most, *costs)
 
@@ -77,7 +76,7 @@ def contestant(ground: Ground, read: Read, pace: Pace) -> Contestant:
             ground.serve(), ground.postgres, lambda _: read.requests, read.contains, statements=statements
         )
     fresh = read.requests[1:]
-    number = min(pace.a_round, len(fresh) // pace.rounds)
+    number = min(pace.a_round, len(fresh) // (pace.rounds + 1))
     return Contestant(
         ground.serve(),
         ground.postgres,

@@ -109,7 +109,7 @@ class PageCache:
         self._pages: OrderedDict[Key, tuple[float, Kept]] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Key, _Flight] = {}
-        self._heard: dict[int, tuple[float, Revisions]] = {}
+        self._heard: dict[int | str, tuple[float, Revisions]] = {}
         self.hits = self.misses = 0
 
     @property
@@ -122,15 +122,22 @@ class PageCache:
         """What stands under the key `also`, which must always be the same one, and the company's words as far
         as there are any: in one question. What was heard just now will do, unless it is to be asked `anew`.
         Raises RedisError."""
-        known = None if anew else self._heard.get(tenant_id)
-        if known is None or time.monotonic() - known[0] >= HEARD_SECONDS:
-            since = time.monotonic()
-            known = self._heard[tenant_id] = (since, tuple(self._redis.mget([also, *_words(tenant_id)])))
-        first, *words = known[1]
+        first, *words = self._hear(tenant_id, [also, *_words(tenant_id)], anew=anew)
         return first, tuple(words)
 
+    def ask_word(self, key: str, *, anew: bool = False) -> Any:
+        """What stands under a key alone, as `ask` does."""
+        return self._hear(key, [key], anew=anew)[0]
+
+    def _hear(self, name: int | str, keys: Sequence[str], *, anew: bool) -> Revisions:
+        known = None if anew else self._heard.get(name)
+        if known is None or time.monotonic() - known[0] >= HEARD_SECONDS:
+            since = time.monotonic()
+            known = self._heard[name] = (since, tuple(self._redis.mget(keys)))
+        return known[1]
+
     def ask_anew(self, tenant_id: int | None = None) -> None:
-        """What was heard of the company, or of all of them, is old."""
+        """What was heard of the company, or of all that there is, is old."""
         if tenant_id is None:
             self._heard.clear()
         else:

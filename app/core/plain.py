@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Engine,
+    Executable,
     FromClause,
     Select,
     Update,
@@ -26,10 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import RelationshipDirection
 
-from app.core import scope
+from app.core import pool, scope, walls
 from app.core.db import TenantMarked, db
-from app.core.scope import PlatformScope
-from app.core.transaction import writing
+from app.core.scope import PlatformScope, Scope
+from app.core.transaction import is_open, writing
 
 # What nobody is told of a row that another one points at.
 _UNTOLD = frozenset({"tenant_id", "created_at", "changed_at"})
@@ -52,7 +54,26 @@ def rows(statement: Select[Any], **values: Any) -> Sequence[Any]:
     """All rows, as the session would see them: what it has not written yet is written first. Raises
     ScopeError without a tenant."""
     values["tenant"] = scope.tenant_id()
-    return _all(statement, values)
+    return _with_session(statement, values)
+
+
+def rows_alone(statement: Select[Any], **values: Any) -> Sequence[Any]:
+    """As `rows`, for who asks the database nothing else: where the session has no transaction yet the
+    statement is one by itself, on one way to the server and back in place of three. From the second statement
+    on a session costs less."""
+    if db.session().in_transaction() or is_open():
+        return rows(statement, **values)
+    values["tenant"] = scope.tenant_id()
+    return alone(db.engine, statement, values, whose=scope.current())
+
+
+def alone(
+    engine: Engine, statement: Executable, values: Mapping[str, Any], *, whose: Scope | None
+) -> Sequence[Any]:
+    """All rows that a statement finds in a scope, in a transaction of its own."""
+    with engine.connect() as connection:
+        options = {pool.AFTER: walls.telling(whose)}
+        return connection.execute(statement, values, execution_options=options).all()
 
 
 def on_platform() -> bool:
@@ -67,7 +88,7 @@ def rows_of_all(statement: Select[Any], **values: Any) -> Sequence[Any]:
     """The same of a statement that names no tenant, on the platform. Raises ScopeError elsewhere."""
     if not on_platform():
         raise scope.ScopeError("a statement without a tenant belongs to the platform")
-    return _all(statement, values)
+    return _with_session(statement, values)
 
 
 def write(statement: Select[Any] | Update, **values: Any) -> Sequence[Any]:
@@ -75,10 +96,10 @@ def write(statement: Select[Any] | Update, **values: Any) -> Sequence[Any]:
     as it was. The rows that the statement returns. Inside the edge's transaction; raises as `rows` does."""
     writing()
     values["tenant"] = scope.tenant_id()
-    return _all(statement, values)
+    return _with_session(statement, values)
 
 
-def _all(statement: Select[Any] | Update, values: Mapping[str, Any]) -> Sequence[Any]:
+def _with_session(statement: Select[Any] | Update, values: Mapping[str, Any]) -> Sequence[Any]:
     session = db.session()
     session.flush()
     found = session.connection().execute(statement, values)

@@ -28,6 +28,9 @@ _USUAL = (None, IsolationLevel.READ_COMMITTED)  # as the server has it; SQLAlche
 # Execution options of a statement whose best plan depends on whose rows it reads and on how many of them are
 # wanted: a list, a sum. A plan that is kept was made for a company of the usual size.
 PLANNED_ANEW: Mapping[str, bool] = MappingProxyType({"planned_anew": True})
+# The execution option of a statement that is a transaction by itself: the statement that this begins with,
+# and its values. Both go on one way to the server and back; with BEGIN and COMMIT it would be three.
+AFTER = "after"
 
 
 class _Columns(Sequence[Column]):
@@ -128,9 +131,23 @@ EVENTS: Sequence[tuple[Callable[..., None], str]] = (
 
 
 @event.listens_for(Engine, "do_execute")
-def plan_anew(cursor: Cursor[Any], statement: str, parameters: Any, context: Any) -> bool | None:
-    """What asks for it is not prepared."""
-    if context is None or "planned_anew" not in context.execution_options:
-        return None
-    cursor.execute(statement, parameters, prepare=False)
+def run(cursor: Cursor[Any], statement: str, parameters: Any, context: Any) -> bool | None:
+    """What asks to be planned anew is not prepared; what is to run alone goes with what it comes after."""
+    options = context.execution_options if context is not None else {}
+    prepare = False if "planned_anew" in options else None
+    first = options.get(AFTER)
+    if first is None:
+        if prepare is None:
+            return None
+        cursor.execute(statement, parameters, prepare=prepare)
+        return True
+    driver: Any = cursor.connection
+    driver.autocommit = True
+    try:
+        with driver.pipeline():
+            driver.execute(*first, prepare=True)
+            cursor.execute(statement, parameters, prepare=prepare)
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
     return True

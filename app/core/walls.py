@@ -18,11 +18,11 @@ from sqlalchemy.sql import visitors
 from app.core import pool
 from app.core.db import Model, ScopedSession, TenantMarked
 from app.core.errors import NotFound
-from app.core.scope import PlatformScope, ScopeError, TenantScope
+from app.core.scope import PlatformScope, Scope, ScopeError, TenantScope
 
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
 # They begin every transaction.
-_AS_TENANT = "SELECT set_config('app.tenant_id', '%s', true)"
+_AS_TENANT = "SELECT set_config('app.tenant_id', %s, true)"
 _AS_PLATFORM = "SELECT set_config('role', 'wm_platform', true), set_config('app.tenant_id', '', true)"
 
 
@@ -71,13 +71,18 @@ def check_rows(session: Session, _context: Any, _instances: Any) -> None:
             raise ScopeError("a tenant's row was written without a scope")
 
 
-def tell_database(session: Session, _transaction: Any, connection: Any) -> None:
-    """Wall (b): the setting that row-level security reads; written always, empty without a tenant."""
-    scope = session.info["scope"]
+def telling(scope: Scope | None) -> tuple[str, tuple[str, ...]]:
+    """Wall (b): what tells the database the setting that row-level security reads, and its values; written
+    always, empty without a tenant."""
     if isinstance(scope, PlatformScope):
-        told = _AS_PLATFORM
-    else:
-        told = _AS_TENANT % (int(scope.tenant_id) if scope else "")
+        return _AS_PLATFORM, ()
+    return _AS_TENANT, (str(int(scope.tenant_id)) if scope else "",)
+
+
+def tell_database(session: Session, _transaction: Any, connection: Any) -> None:
+    """As each transaction begins."""
+    statement, values = telling(session.info["scope"])
+    told = statement % tuple(f"'{value}'" for value in values)
     if not pool.begin(connection, told.encode()):
         connection.exec_driver_sql(told)
 

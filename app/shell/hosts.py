@@ -62,7 +62,7 @@ class Places:
         revision: Any = ("no redis", int(time.monotonic() / FALLBACK_SECONDS))
         if likely is None:
             with suppress(RedisError):
-                revision = self._app.extensions["redis"].get(REVISION_KEY)
+                revision = self._cache.ask_word(REVISION_KEY, anew=anew)
             return revision
         words = PageCache.away()
         with suppress(RedisError):

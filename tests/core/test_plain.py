@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm.exc import UnmappedInstanceError
 
 from app.core import plain
@@ -67,6 +67,33 @@ def test_a_statement_names_its_tenant_and_another_ones_rows_are_not_there(world:
             records.run(statement)
 
 
+ALL_PEOPLE = select(Person.__table__.c.tenant_id, Person.__table__.c.full_name)  # a fault: it names no tenant
+
+
+def test_rows_alone_are_within_the_walls_and_leave_no_transaction(world: World) -> None:
+    with world.app.app_context():
+        for company in (world.anna, world.bert):
+            with tenant_scope(company.id):
+                assert {row.tenant_id for row in plain.rows_alone(ALL_PEOPLE)} == {company.id}
+                assert not db.session().in_transaction()
+                assert plain.rows_alone(ALL_PEOPLE) == plain.rows(ALL_PEOPLE)
+        with pytest.raises(ScopeError), nowhere():
+            plain.rows_alone(ALL_PEOPLE)
+        with pytest.raises(ScopeError), platform_scope("a test"):
+            plain.rows_alone(ALL_PEOPLE)
+        assert plain.alone(db.engine, ALL_PEOPLE, {}, whose=None) == []
+
+
+def test_rows_alone_are_not_alone_where_a_transaction_has_begun(world: World) -> None:
+    with world.app.app_context(), tenant_scope(world.anna.id), transaction() as session:
+        lock = select(func.pg_advisory_xact_lock(4711))
+        plain.rows_alone(lock)
+        held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711")
+        assert session.scalar(held) == 1, "also before the session has asked anything"
+        session.add(Person(full_name="Not written yet"))
+        assert "Not written yet" in {row.full_name for row in plain.rows_alone(ALL_PEOPLE)}
+
+
 def test_without_a_wall_only_the_platform_reads(world: World) -> None:
     records = Records(Membership, (), walled=False)
     statement = select(*records.columns).where(records.wall)
@@ -99,6 +126,6 @@ def test_only_what_points_at_one_row_is_joined() -> None:
 
 def test_only_a_word_stands_in_a_statement() -> None:
     assert str(plain.word("one_to_one")) == "'one_to_one'"
-    for text in ("", "a'b", "a b", "x; --", "1"):
+    for wrong in ("", "a'b", "a b", "x; --", "1"):
         with pytest.raises(ValueError, match="no word"):
-            plain.word(text)
+            plain.word(wrong)

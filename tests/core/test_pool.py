@@ -251,6 +251,58 @@ def test_each_session_begins_so(small_pool: Flask, monkeypatch: pytest.MonkeyPat
     assert begun == [True, True]
 
 
+# -- A statement alone ---------------------------------------------------------------------------------------
+
+AS_SEVEN = {pool.AFTER: ("SELECT set_config('app.tenant_id', %s, true)", ("7",))}
+SETTING = text("SELECT current_setting('app.tenant_id', true)")
+
+
+def test_a_statement_alone_comes_after_what_tells_whose_it_is(small_pool: Flask) -> None:
+    with db.engine.connect() as connection:
+        for _ in range(7):  # more often than what psycopg waits for before it prepares
+            assert connection.execute(SETTING, execution_options=AS_SEVEN).scalar_one() == "7"
+            assert connection.connection.driver_connection.info.transaction_status.name == "IDLE"
+        connection.rollback()
+        assert told(connection) == "", "and nothing is left of it"
+        prepared = connection.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+        assert {str(SETTING), "SELECT set_config('app.tenant_id', $1, true)"} <= set(prepared)
+
+
+def test_a_list_alone_is_planned_anew_as_well(small_pool: Flask) -> None:
+    query = text("SELECT current_setting('app.tenant_id', true), 43").execution_options(**pool.PLANNED_ANEW)
+    with db.engine.connect() as connection:
+        for _ in range(7):
+            assert connection.execute(query, execution_options=AS_SEVEN).one() == ("7", 43)
+        connection.rollback()
+        prepared = connection.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+        assert str(query) not in prepared
+
+
+@pytest.mark.parametrize("wrong", ["first", "second"])
+def test_what_is_refused_alone_says_why_and_leaves_the_connection_whole(
+    small_pool: Flask, wrong: str
+) -> None:
+    first = ("SELECT 1 / 0", ()) if wrong == "first" else AS_SEVEN[pool.AFTER]
+    query = text("SELECT 1" if wrong == "first" else "SELECT 1 / 0")
+    with db.engine.connect() as connection:
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(query, execution_options={pool.AFTER: first})
+        assert isinstance(refused.value.orig, DivisionByZero)
+        connection.rollback()
+        assert not connection.connection.driver_connection.autocommit
+        assert told(connection) == ""
+
+
+def test_a_statement_alone_on_a_connection_that_was_cut_says_so(small_pool: Flask) -> None:
+    with db.engine.connect() as connection, db.engine.connect() as other:
+        ended = backend_of(connection)
+        connection.rollback()
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(SETTING, execution_options=AS_SEVEN)
+        assert refused.value.connection_invalidated
+
+
 # -- What a result is described by ---------------------------------------------------------------------------
 
 

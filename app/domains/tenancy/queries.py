@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Engine, bindparam, select, text
 from sqlalchemy.orm import joinedload
 
+from app.core import plain
 from app.core.db import db
 from app.core.errors import NotFound
+from app.core.scope import PlatformScope
 from app.domains.tenancy.models import Plan, Tenant, TenantDomain
 
 
@@ -31,28 +33,23 @@ class Place:
     contacts: dict[str, str]
 
 
-# As the driver takes them: they are asked before each company's first request.
-_AS_PLATFORM = "SELECT set_config('role', 'wm_platform', true)"
-_PLACE = """
+_PLACE = text("""
     SELECT t.id, t.slug, t.name, t.status, t.currency, t.timezone, t.locale,
            t.brand ->> 'primary', t.revision, t.is_test,
            coalesce(t.brand ->> 'tagline', ''), coalesce(t.brand ->> 'corners', ''),
            coalesce(t.brand -> 'contacts', '{}'::jsonb)
     FROM tenant t
-    WHERE t.id IN (SELECT id FROM tenant WHERE slug = %(slug)s
+    WHERE t.id IN (SELECT id FROM tenant WHERE slug = :slug
                    UNION ALL
-                   SELECT tenant_id FROM tenant_domain WHERE host = %(host)s AND activated_at IS NOT NULL)
-"""
+                   SELECT tenant_id FROM tenant_domain WHERE host = :host AND activated_at IS NOT NULL)
+""")
 
 
 def place_of_host(engine: Engine, host: str, slug: str | None) -> Place | None:
     """The tenant behind a host name, on a connection of its own: a look-up by the request's session
     would begin its transaction before the tenant is known."""
-    # Committed, though it merely reads: psycopg forgets what is prepared when it rolls back.
-    with engine.begin() as connection:
-        connection.exec_driver_sql(_AS_PLATFORM)
-        row = connection.exec_driver_sql(_PLACE, {"host": host, "slug": slug}).one_or_none()
-    return Place(*row) if row else None
+    found = plain.alone(engine, _PLACE, {"host": host, "slug": slug}, whose=PlatformScope("whose host it is"))
+    return Place(*found[0]) if found else None
 
 
 def tenant(tenant_id: int) -> Tenant:

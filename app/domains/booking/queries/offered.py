@@ -166,7 +166,7 @@ def offering_seen(slug: str, since: dt.datetime, until: dt.datetime) -> Offering
     if not slug.isascii() or not slug.isprintable():
         raise NotFound  # PostgreSQL refuses to look for NUL
     since, until = bookable(since, until)
-    for row in plain.rows(_OFFERED, slug=slug, **window(since, until)):
+    for row in plain.rows_alone(_OFFERED, slug=slug, **window(since, until)):
         profile, policy, variants, has_hours, *times = row[_PARTS:]
         if variants:
             shown_as = ProfileSeen(*profile) if profile else None

@@ -125,7 +125,7 @@ def search(args: SearchArgs) -> Found:
     shape, values = shape_of(args)
     asked = {name: value for name, value in values.items() if name != "whole" or args.sort == "newest"}
     skip = (args.page - 1) * args.size
-    [(rows, counts)] = plain.rows(_search(shape), **asked, skip=skip, most=args.size)
+    [(rows, counts)] = plain.rows_alone(_search(shape), **asked, skip=skip, most=args.size)
     count, found = read_facets(counts)
     return Found(args, count, [_hit(row) for row in rows or ()], found)
 
@@ -239,7 +239,7 @@ _TUTORS = _tutors()
 def tutors(limit: int, *, offset: int = 0) -> list[TutorSeen]:
     """Who offers something that can be booked, the best rated first. One statement."""
     found = []
-    for person_id, name, *profile, rated, stars, number, subjects in plain.rows(
+    for person_id, name, *profile, rated, stars, number, subjects in plain.rows_alone(
         _TUTORS, skip=offset, most=limit
     ):
         rating = Rating(int(rated), int(stars))
@@ -253,7 +253,7 @@ _SHOWN = select(OFFERING.id).where(*common(), OFFERING.tutor_id == bindparam("tu
 
 def is_shown(tutor_id: int) -> bool:
     """Whether visitors find anything of theirs to book."""
-    return bool(plain.rows(_SHOWN, tutor_id=tutor_id))
+    return bool(plain.rows_alone(_SHOWN, tutor_id=tutor_id))
 
 
 _ADDRESSES = (
@@ -271,4 +271,4 @@ _ADDRESSES = (
 
 def addresses(limit: int) -> list[tuple[str, str, Any, Any]]:
     """(an offering's address, its tutor's, when each changed last) of all that is shown, the newest first."""
-    return [tuple(row) for row in plain.rows(_ADDRESSES, most=limit)]
+    return [tuple(row) for row in plain.rows_alone(_ADDRESSES, most=limit)]
