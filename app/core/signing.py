@@ -9,6 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,6 +25,7 @@ from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from app.core import clock
 from app.core.errors import DomainError
 
+_ACCESS_TOKENS = "access tokens"
 # How itsdangerous signs for us; by itself it would take SHA-1.
 SHA256_SIGNATURE = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
@@ -43,6 +47,7 @@ def _all_derived(purpose: str) -> list[bytes]:
     return [_derived(secret, purpose) for secret in secrets]
 
 
+@lru_cache(maxsize=64)
 def _derived(secret: str, purpose: str) -> bytes:
     info = f"wemaster {purpose}".encode()
     return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret.encode())
@@ -107,26 +112,29 @@ def _digest(key: bytes, text: str) -> bytes:
 
 def access_key() -> Ed25519PrivateKey:
     """The key that signs access tokens (EdDSA, RFC 8037)."""
-    return Ed25519PrivateKey.from_private_bytes(derived("access tokens"))
+    return _pair(derived(_ACCESS_TOKENS))[0]
 
 
 def public_keys() -> dict[str, Ed25519PublicKey]:
     """The public halves of the keys whose access tokens are accepted, by their `kid`."""
-    return {_jwk(key)["kid"]: key for key in _public_halves()}
+    return {jwk["kid"]: key for _private, key, jwk in map(_pair, _all_derived(_ACCESS_TOKENS))}
 
 
-def public_jwk() -> dict[str, str]:
+def public_jwk() -> Mapping[str, str]:
     """The public half of the key that signs."""
-    return _jwk(access_key().public_key())
+    return _pair(derived(_ACCESS_TOKENS))[2]
 
 
 def public_jwks() -> list[dict[str, str]]:
     """Those of all keys whose access tokens are accepted, the one that signs first."""
-    return [_jwk(key) for key in _public_halves()]
+    return [dict(_pair(raw)[2]) for raw in _all_derived(_ACCESS_TOKENS)]
 
 
-def _public_halves() -> list[Ed25519PublicKey]:
-    return [Ed25519PrivateKey.from_private_bytes(raw).public_key() for raw in _all_derived("access tokens")]
+@lru_cache(maxsize=16)
+def _pair(raw: bytes) -> tuple[Ed25519PrivateKey, Ed25519PublicKey, Mapping[str, str]]:
+    """A key with its public half, and that as a JWK. Each request of the API asks: made once."""
+    private = Ed25519PrivateKey.from_private_bytes(raw)
+    return private, private.public_key(), MappingProxyType(_jwk(private.public_key()))
 
 
 def _jwk(key: Ed25519PublicKey) -> dict[str, str]:

@@ -26,7 +26,7 @@ REVISION_KEY = "tenancy:revision"
 FALLBACK_SECONDS = 2.0
 # Whoever changes a company there must see it in their next answer, whichever process gives it. Elsewhere
 # what was heard a tenth of a second ago will do: Redis was a tenth of what it costs to hold a seat.
-WHERE_COMPANIES_ARE_CHANGED = ("/admin/", "/api/")
+WHERE_COMPANIES_ARE_CHANGED = "/admin/"
 _HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
 
 
