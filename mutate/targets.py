@@ -27,6 +27,7 @@ GROUPS = {
         rules=_in("core", "money states"),
         tests=("tests/core/test_money.py", "tests/core/test_states.py"),
     ),
+    "writes": Group(rules=_in("core", "adding"), tests=("tests/core/test_adding.py",)),
     # Those that need no database: minutes.
     "rules": Group(
         rules=(
@@ -57,7 +58,8 @@ GROUPS = {
     ),
     "booking": Group(
         services=_in(
-            "domains/booking/service", "attendance availability cancel holds moves occupation seats sessions"
+            "domains/booking/service",
+            "attendance availability cancel holds moves new_holds occupation seats sessions",
         ),
         tests=("tests/domains/booking",),
     ),
