@@ -73,7 +73,13 @@ def alone(
     """All rows that a statement finds in a scope, in a transaction of its own."""
     with engine.connect() as connection:
         options = {pool.AFTER: walls.telling(whose)}
-        return connection.execute(statement, values, execution_options=options).all()
+        try:
+            return connection.execute(statement, values, execution_options=options).all()
+        except BaseException:
+            # psycopg takes for prepared what a pipeline was to prepare, though it was refused; and nobody
+            # knows where an interrupted one stands.
+            connection.invalidate()
+            raise
 
 
 def on_platform() -> bool:

@@ -29,7 +29,8 @@ _USUAL = (None, IsolationLevel.READ_COMMITTED)  # as the server has it; SQLAlche
 # wanted: a list, a sum. A plan that is kept was made for a company of the usual size.
 PLANNED_ANEW: Mapping[str, bool] = MappingProxyType({"planned_anew": True})
 # The execution option of a statement that is a transaction by itself: the statement that this begins with,
-# and its values. Both go on one way to the server and back; with BEGIN and COMMIT it would be three.
+# and its values. Both go on one way to the server and back; with BEGIN and COMMIT it would be three. Whoever
+# asks for it (`plain.alone`) throws the connection away if anything goes wrong.
 AFTER = "after"
 
 
@@ -143,11 +144,8 @@ def run(cursor: Cursor[Any], statement: str, parameters: Any, context: Any) -> b
         return True
     driver: Any = cursor.connection
     driver.autocommit = True
-    try:
-        with driver.pipeline():
-            driver.execute(*first, prepare=True)
-            cursor.execute(statement, parameters, prepare=prepare)
-    finally:
-        if not driver.closed:
-            driver.autocommit = False
+    with driver.pipeline():
+        driver.execute(*first, prepare=True)
+        cursor.execute(statement, parameters, prepare=prepare)
+    driver.autocommit = False
     return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -24,8 +23,8 @@ from config import Settings
 UNSCOPED = frozenset({"static", "health.healthz", "health.readyz", "metrics.show", None})
 REVISION_KEY = "tenancy:revision"
 FALLBACK_SECONDS = 2.0
-# Whoever changes a company there must see it in their next answer, whichever process gives it. Elsewhere
-# what was heard a tenth of a second ago will do: Redis was a tenth of what it costs to hold a seat.
+# Whoever changes a company there must see it in their next answer there, whichever process gives it.
+# Elsewhere what was heard a tenth of a second ago will do: Redis was a tenth of what a hold costs.
 WHERE_COMPANIES_ARE_CHANGED = "/admin/"
 _HOST = re.compile(r"^(\[[0-9a-f:]{2,39}\]|[a-z0-9.-]{1,253})(:[0-9]{1,5})?$")
 
@@ -38,23 +37,20 @@ class Places:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._lock = threading.Lock()
-        self._revision: Any = None
-        self._places: dict[str, Place | None] = {}
+        self._places: dict[str, tuple[Any, Place]] = {}  # with the revision that each was read under
 
     def find(self, host: str, slug: str | None, *, anew: bool = True) -> Place | None:
         """With `anew=False` as it was a tenth of a second ago."""
-        revision = self._current_revision(self._places.get(host), anew=anew)
-        with self._lock:
-            if revision != self._revision:
-                self._revision, self._places = revision, {}
-            if host in self._places:
-                return self._places[host]
+        under, known = self._places.get(host, (None, None))
+        revision = self._current_revision(known, anew=anew)
+        if known is not None and under == revision:
+            return known
         place = place_of_host(db.engine, host, slug)
-        with self._lock:
+        if place is not None:
+            self._places[host] = (revision, place)
+        else:
             # A host that nobody has is asked for anew: it may be somebody's a moment later.
-            if place is not None and revision == self._revision:
-                self._places[host] = place
+            self._places.pop(host, None)
         return place
 
     def _current_revision(self, likely: Place | None, *, anew: bool) -> Any:

@@ -48,6 +48,8 @@ def test_a_page_survives_the_way_through_redis() -> None:
     assert Kept.unpacked(PAGE.packed()) == PAGE
     with pytest.raises(ValueError, match="no pieces"):
         Kept.unpacked(page_cache.lz4.frame.compress(b"nt 3,4\nabc"))
+    with pytest.raises(ValueError, match="no pieces"):
+        Kept.unpacked(page_cache.lz4.frame.compress(b"n -5,9\nabcd"))
     for rubbish in (b"", b"rubbish", PAGE.packed()[:-3]):
         with pytest.raises(ValueError, match="nothing packed"):
             Kept.unpacked(rubbish)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import psycopg
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import column, func, select, table, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import UnmappedInstanceError
 
-from app.core import plain
+from app.core import plain, pool
 from app.core.db import db
 from app.core.plain import Records
 from app.core.scope import ScopeError, nowhere, platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import Guardianship, Invitation, Membership, Person
+from tests.support.databases import Database
 from tests.support.world import World
 
 
@@ -82,6 +87,55 @@ def test_rows_alone_are_within_the_walls_and_leave_no_transaction(world: World) 
         with pytest.raises(ScopeError), platform_scope("a test"):
             plain.rows_alone(ALL_PEOPLE)
         assert plain.alone(db.engine, ALL_PEOPLE, {}, whose=None) == []
+
+
+@pytest.mark.parametrize("times", range(1, 7))
+def test_what_went_wrong_alone_is_over_with_its_cause(world: World, database: Database, times: int) -> None:
+    """Also where psycopg was just about to prepare the statement, which it takes for prepared then, and where it
+    was prepared and its result has another type now."""
+    probe = select(column("id")).select_from(table("probe"))
+    with database.connect() as owner, world.app.app_context(), tenant_scope(world.anna.id):
+        owner.execute("CREATE TABLE probe (id int); GRANT SELECT ON probe TO wm_app")
+        try:
+            for cause, remedy in (
+                ("ALTER TABLE probe RENAME TO gone", "ALTER TABLE gone RENAME TO probe"),
+                ("ALTER TABLE probe ALTER id TYPE bigint", "SELECT 1"),
+            ):
+                db.engine.dispose()
+                for _ in range(times):
+                    assert plain.rows_alone(probe) == []
+                owner.execute(cause)
+                with suppress(DBAPIError):
+                    plain.rows_alone(probe)
+                owner.execute(remedy)
+                for _ in range(4):
+                    assert plain.rows_alone(probe) == []
+        finally:
+            owner.execute("DROP TABLE IF EXISTS probe, gone")
+
+
+@pytest.mark.parametrize("broken", ["autocommit", "pipeline"])
+def test_a_connection_that_was_interrupted_alone_comes_to_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_args: object, **_more: object) -> None:
+        raise Interrupted
+
+    with world.app.app_context(), tenant_scope(world.anna.id):
+        with db.engine.connect() as connection:
+            used = connection.connection.driver_connection
+        with monkeypatch.context() as patched:
+            if broken == "autocommit":  # it was just switched on
+                patched.setattr(psycopg.Connection, "pipeline", interrupt)
+            else:
+                patched.setattr(pool.LeanCursor, "fetchall", interrupt)
+            with pytest.raises(Interrupted):
+                plain.rows_alone(ALL_PEOPLE)
+        assert used.closed
+        assert {row.tenant_id for row in plain.rows_alone(ALL_PEOPLE)} == {world.anna.id}
 
 
 def test_rows_alone_are_not_alone_where_a_transaction_has_begun(world: World) -> None:

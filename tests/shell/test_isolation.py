@@ -238,12 +238,13 @@ def _links(world: World) -> dict[str, str]:
 @contextmanager
 def plain_reads_of(tenant_id: int) -> Iterator[None]:
     """Statements past the ORM name their tenant, and can't forget it: what if they named another one?"""
-    rows = plain.rows
-    plain.rows = lambda statement, **values: plain._all(statement, {**values, "tenant": tenant_id})
+    rows, rows_alone = plain.rows, plain.rows_alone
+    plain.rows = lambda statement, **values: plain._with_session(statement, {**values, "tenant": tenant_id})
+    plain.rows_alone = lambda statement, **values: plain.rows(statement, **values)
     try:
         yield
     finally:
-        plain.rows = rows
+        plain.rows, plain.rows_alone = rows, rows_alone
 
 
 @contextmanager

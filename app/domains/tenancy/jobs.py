@@ -10,7 +10,7 @@ from app.domains.tenancy.events import TenantChanged
 
 
 def forget_hosts_at_once(_event: TenantChanged) -> None:
-    """With the commit already, so that a suspension or a new host name holds from the next request."""
+    """With the commit already, so that a suspension or a new host name holds a tenth of a second later."""
     after_commit(current_app.extensions["places"].forget)
 
 

@@ -24,15 +24,16 @@ BRAND_READ, BRAND_WRITE = "brand.read", "brand.write"
 
 @bp.get("/theme/<int:revision>.css")
 def theme(revision: int) -> Any:
-    """The tenant's design tokens; the address changes with the brand, so it may be kept for good."""
+    """The tenant's design tokens. The address changes with the brand, so what is at the present one may be
+    kept for good. Another process may have named an address that this one has not heard of yet."""
     on_tenant()
     primary = site().primary_color
     radius = policies.CORNERS.get(site().corners, policies.CORNERS[policies.DEFAULT_CORNERS])
     body = render_template(
         "tenancy/theme.css", primary=primary, primary_rgb=policies.rgb(primary), radius=radius
     )
-    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(body, mimetype="text/css", headers=headers)
+    kept = "public, max-age=31536000, immutable" if request.path == site().theme_url else "no-store"
+    return Response(body, mimetype="text/css", headers={"Cache-Control": kept})
 
 
 @bp.route("/admin/brand/", methods=["GET", "POST"])

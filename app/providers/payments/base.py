@@ -32,6 +32,7 @@ EVENTS = frozenset(
     {
         "payment_intent.succeeded",
         "payment_intent.processing",
+        "payment_intent.requires_action",
         "payment_intent.payment_failed",
         "payment_intent.canceled",
         "charge.updated",

@@ -32,6 +32,19 @@ def test_a_sentence_and_corners_are_seen_by_visitors(world: World) -> None:
     assert world.manager(world.bert).get("/admin/brand/").text.count("Anna") == 0
 
 
+def test_only_the_present_theme_is_kept_for_good(world: World) -> None:
+    """Another process may name an address that this one has not heard of yet."""
+    visitor = world.browser(world.anna.host)
+    page = visitor.get("/")
+    found = re.search(r'href="/theme/(\d+)\.css"', page.text)
+    assert found is not None
+    kept = {
+        number: visitor.get(f"/theme/{number}.css").headers["Cache-Control"]
+        for number in (int(found[1]), int(found[1]) + 1)
+    }
+    assert list(kept.values()) == ["public, max-age=31536000, immutable", "no-store"]
+
+
 @pytest.mark.parametrize(
     "changed", [{"primary": "#9ec9ff"}, {"corners": "8px"}, {"tagline": "x" * 161}, {"name": ""}]
 )
