@@ -28,8 +28,7 @@ ROWS = (
     Added(Subject, ["name", "slug"]),
     Added(Offering, ["tutor_id", "kind", "title", "slug", "image_key"], points={"subject_id": Subject}),
 )
-ADD = Addition(*ROWS)
-ADD_ONCE = Addition(*ROWS, where=~select(_THERE.c.id).where(_THERE.c.slug == bindparam("known")).exists())
+_UNKNOWN = ~select(_THERE.c.id).where(_THERE.c.slug == bindparam("known")).exists()
 TABLES = (Subject.__table__, Offering.__table__, AuditEntry.__table__)
 
 
@@ -37,6 +36,14 @@ TABLES = (Subject.__table__, Offering.__table__, AuditEntry.__table__)
 def anna(world: World) -> Iterator[Company]:
     with world.app.app_context(), acting(Actor("user", 7, "Ada", "203.0.113.9")):
         yield world.anna
+
+
+def both() -> Addition:
+    return Addition(*ROWS)
+
+
+def once() -> Addition:
+    return Addition(*ROWS, where=_UNKNOWN)
 
 
 def a_tutor(company: Company) -> int:
@@ -82,7 +89,7 @@ def test_it_is_what_the_flush_would_have_written(anna: Company) -> None:
         session.add(made := Subject(**subject))
         session.flush()
         session.add(Offering(subject_id=made.id, **offering))
-    ids = add(anna, ADD, *values(tutor, "Xqbravo"))
+    ids = add(anna, both(), *values(tutor, "Xqbravo"))
     subjects, offerings, entries = since(anna, before)
     assert [subjects[1]["id"], offerings[1]["id"]] == list(ids)
     assert offerings[1]["subject_id"] == ids[0]
@@ -112,15 +119,22 @@ def test_it_is_what_the_flush_would_have_written(anna: Company) -> None:
 def test_it_is_one_statement(anna: Company) -> None:
     tutor = a_tutor(anna)
     with tenant_scope(anna.id), transaction(), assert_statements(db.engine, 1):
-        ADD.write(*values(tutor, "Xqone"))
+        both().write(*values(tutor, "Xqone"))
 
 
 def test_where_it_must_not_be_nothing_is_written(anna: Company) -> None:
     tutor = a_tutor(anna)
-    assert None not in add(anna, ADD_ONCE, *values(tutor, "Xqonce"), known="xqonce")
+    assert None not in add(anna, once(), *values(tutor, "Xqonce"), known="xqonce")
     before = last(anna)
-    assert add(anna, ADD_ONCE, *values(tutor, "Xqonce"), known="xqonce") == (None, None)
+    assert add(anna, once(), *values(tutor, "Xqonce"), known="xqonce") == (None, None)
     assert since(anna, before) == [[], [], []]
+
+
+def test_what_the_session_has_not_written_comes_first(anna: Company) -> None:
+    tutor = a_tutor(anna)
+    with tenant_scope(anna.id), transaction() as session:
+        session.add(Subject(name="Xqfirst", slug="xqfirst"))
+        assert once().write(*values(tutor, "Xqfirst"), known="xqfirst") == (None, None)
 
 
 def test_with_its_transaction_all_of_it_goes(anna: Company) -> None:
@@ -128,7 +142,7 @@ def test_with_its_transaction_all_of_it_goes(anna: Company) -> None:
 
     def add_and_fail() -> None:
         with tenant_scope(anna.id), transaction():
-            ADD.write(*values(tutor, "Xqgone"))
+            both().write(*values(tutor, "Xqgone"))
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -139,23 +153,23 @@ def test_with_its_transaction_all_of_it_goes(anna: Company) -> None:
 def test_it_can_t_point_at_another_tenants_row(anna: Company, world: World) -> None:
     theirs, before = a_tutor(world.bert), last(anna)
     with pytest.raises(DomainError):
-        add(anna, ADD, *values(theirs, "Xqtheirs"))
+        add(anna, both(), *values(theirs, "Xqtheirs"))
     assert since(anna, before) == [[], [], []]
 
 
 def test_it_needs_a_tenant_and_an_edge(anna: Company) -> None:
     rows = values(1, "Xqnowhere")
     with platform_scope("test"), pytest.raises(ScopeError), transaction():
-        ADD.write(*rows)
+        both().write(*rows)
     with nowhere(), pytest.raises(ScopeError), transaction():
-        ADD.write(*rows)
+        both().write(*rows)
     with tenant_scope(anna.id), pytest.raises(AssertionError):
-        ADD.write(*rows)
+        both().write(*rows)
 
 
 def test_what_is_left_out_has_no_id_and_no_entry(anna: Company) -> None:
     tutor = a_tutor(anna)
-    add(anna, ADD, *values(tutor, "Xqleft"))
+    add(anna, both(), *values(tutor, "Xqleft"))
     before, [subject, offering] = last(anna), values(tutor, "Xqleft")
     once = Addition(ROWS[0], Added(Offering, ROWS[1].names, points=ROWS[1].points, or_nothing=True))
     subject_id, offering_id = add(anna, once, {**subject, "name": "Other", "slug": "xqother"}, offering)
@@ -173,7 +187,7 @@ def test_others_hear_of_it_where_something_was_written(
     adding.after_adding(lambda _session, tenant_id, models: heard.append((tenant_id, set(models))))
     tutor = a_tutor(anna)
     for _twice in range(2):
-        add(anna, ADD_ONCE, *values(tutor, "Xqheard"), known="xqheard")
+        add(anna, once(), *values(tutor, "Xqheard"), known="xqheard")
     assert heard == [(anna.id, {Subject, Offering})]
 
 
@@ -184,7 +198,7 @@ def test_it_counts_as_written(anna: Company) -> None:
     def leave() -> None:
         with tenant_scope(anna.id):
             db.session().info["edge"] = True
-            ADD.write(*values(tutor, "Xqlost"))
+            both().write(*values(tutor, "Xqlost"))
 
     with pytest.raises(ScopeError):
         leave()
@@ -214,6 +228,6 @@ def test_what_can_t_be_written_is_refused_when_it_is_made(rows: list[Added]) -> 
 
 
 def test_plumbing_leaves_no_entry() -> None:
-    assert "audit_entry" in str(ADD._statement)
+    assert "audit_entry" in str(both()._statement)
     names = ["event_id", "handler", "name", "payload", "announced_at", "due_at"]
     assert "audit_entry" not in str(Addition(Added(Outbox, names))._statement)

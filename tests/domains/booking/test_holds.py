@@ -53,6 +53,15 @@ def test_a_hold_keeps_price_and_policy_as_they_stand(school: School) -> None:
     assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat.id)
 
 
+def test_whoever_holds_is_told_what_stands_in_the_books(school: School) -> None:
+    with school.inside():
+        held = service.hold_slot(
+            offering=school.offering, variant=school.variant, starts_at=MONDAY, actor="v:a"
+        )
+    with school.inside():
+        assert held == queries.place_of_seat(held.id)
+
+
 def test_the_companys_default_policy_is_kept_and_later_changes_are_not_seen(school: School) -> None:
     with school.inside() as session:
         session.add(
