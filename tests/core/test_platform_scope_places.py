@@ -20,13 +20,13 @@ SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|ALTER|CREATE|DROP|TR
 # Outside a session there is no scope; these say the role to the database themselves.
 MAY_SAY_THE_ROLE = {
     "app/core/walls.py": "tells the database what the scope is",
-    "app/domains/tenancy/queries.py": "looks up whose host it is, before there is a scope",
     "app/providers/mail/mock.py": "its mails are the operator's, on a connection of its own",
     "app/shell/checks.py": "looks at all tenants' rows, from the command line",
     "app/shell/simulation/witness.py": "reads what was written, past everything that is under test",
 }
 MAY_BUILD_A_SCOPE = {
     "app/core/scope.py": "defines it",
+    "app/domains/tenancy/queries.py": "looks up whose host it is, before there is a scope",
     "app/shell/hosts.py": "a request's scope, from its host",
 }
 MAY_SET_THE_TENANT = {"app/core/walls.py": "tells the database what the scope is"}
