@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
-from app.core import clock
+from app.core import clock, pool
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.scope import tenant_scope
@@ -115,14 +115,21 @@ def plans_of(engine: Engine, work: Callable[[], Any]) -> dict[str, str]:
     """By statement, how PostgreSQL goes about it in this very transaction."""
     found: dict[str, str] = {}
 
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+    def explain(
+        _connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, *_rest: Any
+    ) -> None:
         if (
             statement.lstrip().startswith(("SELECT", "INSERT INTO occupation", "WITH new_lesson"))
             and "set_config" not in statement
         ):
+            first = context.execution_options.get(pool.AFTER)
             with cursor.connection.cursor() as other:
+                if first:  # it will be a transaction by itself, and so is this
+                    other.execute(*first)
                 other.execute(f"EXPLAIN {statement}", parameters)
                 found[statement] = "\n".join(row[0] for row in other.fetchall())
+                if first:
+                    cursor.connection.rollback()
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
