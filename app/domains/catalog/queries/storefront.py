@@ -253,7 +253,7 @@ _SHOWN = select(OFFERING.id).where(*common(), OFFERING.tutor_id == bindparam("tu
 
 def is_shown(tutor_id: int) -> bool:
     """Whether visitors find anything of theirs to book."""
-    return bool(plain.rows_alone(_SHOWN, tutor_id=tutor_id))
+    return bool(plain.rows(_SHOWN, tutor_id=tutor_id))
 
 
 _ADDRESSES = (
