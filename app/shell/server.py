@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import mmap
 import os
 import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from app.core import log
 
@@ -34,6 +37,7 @@ GRACEFUL_SECONDS = 8  # less than the supervisor's patience
 MOST_LINE_BYTES = 8_190
 MOST_FIELDS = 100
 MOST_FIELD_BYTES = 16_380
+HEAD_START_SECONDS = 0.0005  # in which a worker that waits takes a connection many times over
 
 
 def serve(settings: Settings) -> None:
@@ -84,6 +88,50 @@ def _end_at_once(_server: object, _worker: object) -> None:
         os._exit(0)
 
 
+class Connections:
+    """How many each worker of a server holds, in memory that all of them share."""
+
+    FREE = -1
+
+    def __init__(self, workers: int) -> None:
+        # Old workers still end while new ones begin. Two of one number would share less evenly, no more.
+        self._numbers = workers * 8
+        self._held = memoryview(mmap.mmap(-1, self._numbers * 4)).cast("i")
+        for number in range(self._numbers):
+            self.forget(number)
+
+    def note(self, age: int, held: int) -> None:
+        self._held[age % self._numbers] = held
+
+    def forget(self, age: int) -> None:
+        self.note(age, self.FREE)
+
+    def fewest(self) -> int:
+        """Of the workers that live; 0 before any has said so."""
+        return min((held for held in self._held if held != self.FREE), default=0)
+
+
+class EvenWorker(ThreadWorker):
+    """Leaves a new connection to a worker that holds fewer.
+
+    All of them wait at one door, and who is awake already comes first: of eight connections that are kept
+    open, as a proxy keeps them, one worker mostly got seven or all, and one core answered.
+    """
+
+    app: Server
+
+    def notify(self) -> None:
+        super().notify()
+        self.app.connections.note(self.age, self.nr_conns)
+
+    def accept(self, listener: socket.socket) -> None:
+        if self.nr_conns > self.app.connections.fewest():
+            # Not longer: the other one may hang, or have ended.
+            time.sleep(HEAD_START_SECONDS)
+        super().accept(listener)
+        self.app.connections.note(self.age, self.nr_conns)
+
+
 class Server(BaseApplication):
     """gunicorn without its command line."""
 
@@ -92,6 +140,7 @@ class Server(BaseApplication):
         # Workers that are one server count together: see `app.core.metrics`.
         folder = settings.VAR_DIR.resolve() / "metrics" / str(settings.PORT)
         self.metrics_folder = folder if settings.WEB_WORKERS > 1 else None
+        self.connections = Connections(settings.WEB_WORKERS)
         super().__init__()
 
     def load_config(self) -> None:
@@ -101,7 +150,7 @@ class Server(BaseApplication):
     def options(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "bind": addresses(self.settings.BIND, self.settings.PORT),
-            "worker_class": "gthread",
+            "worker_class": EvenWorker,
             "workers": self.settings.WEB_WORKERS,
             "threads": self.settings.WEB_THREADS,
             "worker_connections": self.settings.WEB_THREADS + SPARE_CONNECTIONS,
@@ -113,6 +162,7 @@ class Server(BaseApplication):
             "limit_request_field_size": MOST_FIELD_BYTES,
             "logger_class": HouseLogger,
             "worker_exit": _end_at_once,
+            "child_exit": self._forget_worker,
             "control_socket_disable": True,
             # Who may speak for a client is TRUSTED_PROXY_HOPS' business alone.
             "forwarded_allow_ips": "",
@@ -120,7 +170,6 @@ class Server(BaseApplication):
         }
         if self.metrics_folder is not None:
             found["raw_env"] = [f"{FOLDER_VARIABLE}={self.metrics_folder}"]
-            found["child_exit"] = self._forget_worker
         if Path(IN_MEMORY).is_dir() and os.access(IN_MEMORY, os.W_OK):
             found["worker_tmp_dir"] = IN_MEMORY
         return found
@@ -145,6 +194,8 @@ class Server(BaseApplication):
 
     def _forget_worker(self, _server: object, worker: Any) -> None:
         """What a worker that ended held is held no more; what it counted stays."""
-        from prometheus_client.multiprocess import mark_process_dead
+        self.connections.forget(worker.age)
+        if self.metrics_folder is not None:
+            from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(worker.pid, path=str(self.metrics_folder))
+            mark_process_dead(worker.pid, path=str(self.metrics_folder))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -175,6 +175,56 @@ def test_a_killed_worker_is_followed_by_another_and_its_counts_stay(crew: LiveSe
     assert get(crew, "/healthz")[0] == 200
     wait_until(lambda: figures(crew)["wemaster_http_requests_in_progress"] == 1, 20)
     assert figures(crew)[SEEN] == before + 1
+
+
+def test_kept_connections_are_shared_evenly(crew: LiveServers) -> None:
+    """As a proxy keeps them: each to the worker that holds fewest, also when one of them has ended."""
+    assert shares(crew) == [4, 4, 4]
+    victim, *_ = workers(crew)
+    victim.kill()
+    wait_until(lambda: len(workers(crew)) == 3 and victim not in workers(crew), 60)
+    assert shares(crew) == [4, 4, 4]
+
+
+def shares(running: LiveServers) -> list[int]:
+    """How many of twelve open connections each worker holds, when a request was answered on each."""
+    with opened(running) as open_one:
+
+        def all_serve() -> bool:  # a worker that has just begun imports for a while
+            open_one()
+            return all(held_by_each(running))
+
+        wait_until(all_serve, 60)
+    wait_until(lambda: not any(held_by_each(running)), 30)
+    with opened(running) as open_one:
+        for _ in range(12):
+            open_one()
+        return sorted(held_by_each(running))
+
+
+@contextlib.contextmanager
+def opened(running: LiveServers) -> Iterator[Callable[[], None]]:
+    """Call it for one more connection that was served and stays open; all end with the block."""
+    with contextlib.ExitStack() as connections:
+
+        def open_one() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+            connections.callback(connection.close)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+
+        yield open_one
+
+
+def held_by_each(running: LiveServers) -> list[int]:
+    """Of every worker: the connections that it holds open."""
+    return [
+        sum(
+            each.status == psutil.CONN_ESTABLISHED and each.laddr.port == running.port
+            for each in worker.net_connections("tcp")
+        )
+        for worker in workers(running)
+    ]
 
 
 def test_what_one_worker_changes_holds_in_all_a_moment_later(crew: LiveServers, town: World) -> None:
