@@ -216,6 +216,23 @@ def test_the_first_that_are_free_for_somebody_else_too() -> None:
     assert policies.first_free(offered, busy, 2) == [offered[0], offered[2]]
 
 
+@pytest.mark.parametrize(
+    "busy_hours", [[], [(0, 4)], [(0, 1), (2, 3)], [(1, 2), (3, 5)], [(4, 5)], [(-3, -2), (2, 3), (6, 7)]]
+)
+@pytest.mark.parametrize("minutes", [30, 60, 150])
+def test_free_in_somebody_elses_calendar_is_what_overlaps_nothing_of_it(
+    busy_hours: list[tuple[int, int]], minutes: int
+) -> None:
+    busy = [Interval(NOW + begins * HOUR, NOW + ends * HOUR) for begins, ends in busy_hours]
+    offered = [
+        Interval(NOW + place * HOUR / 2, NOW + place * HOUR / 2 + minutes * MINUTE) for place in range(-4, 14)
+    ]
+    free = policies.first_free([availability.Slot(*each) for each in offered], busy, len(offered))
+    assert [tuple(slot) for slot in free] == [
+        tuple(each) for each in offered if not any(each.overlaps(other) for other in busy)
+    ]
+
+
 # -- Why a time is not free --------------------------------------------------------------------------------
 
 

@@ -116,6 +116,7 @@ def test_what_an_event_is_about(
 ) -> None:
     assert policies.why_ignored(event) == ignored
     assert policies.is_about_making(event) is making
+    assert policies.is_about_paying(event) is event.startswith("payment_intent.")
     assert policies.is_about_refunds(event) is refunds
     assert policies.is_about_dispute(event) is dispute
 

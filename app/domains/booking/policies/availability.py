@@ -286,6 +286,6 @@ class _Calendar:
     def touches(self, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
         """Whether any of it is in some stretch: the one that begins last before it, or the next."""
         place = bisect_right(self._starts, starts_at)
-        if place and starts_at < self._ends[place - 1] and self._starts[place - 1] < ends_at:
+        if place and starts_at < self._ends[place - 1]:
             return True
         return place < len(self._starts) and self._starts[place] < ends_at
