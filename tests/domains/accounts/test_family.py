@@ -285,6 +285,13 @@ def test_nobody_corrects_a_child_of_somebody_else(world: World) -> None:
         )
 
 
+def test_a_child_that_is_known_is_said_so_at_its_name(world: World) -> None:
+    Family(world).add()
+    with pytest.raises(ChildKnown) as refused:
+        Family(world).add()
+    assert refused.value.field == "full_name"
+
+
 def test_there_is_room_for_twenty(world: World, database: Database) -> None:
     for number in range(policies.MOST_CHILDREN):
         Family(world).add(f"Child {number}")

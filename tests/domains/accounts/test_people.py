@@ -150,6 +150,16 @@ def test_an_account_is_proved_and_named(world: World) -> None:
         db.session.rollback()
 
 
+def test_a_published_password_is_hashed_once_and_only_within_the_block() -> None:
+    with passwords.published(["demo"]):
+        first, second, other = (passwords.hash_password(word) for word in ("demo", "demo", "another"))
+        assert passwords.is_published("demo")
+    assert first == second != other
+    assert passwords.hash_password("demo") != first
+    assert not passwords.is_published("demo")
+    assert [passwords.matches(first, word) for word in ("demo", "another")] == [True, False]
+
+
 def test_a_plan_needs_room_for_the_tutors_there_are(world: World) -> None:
     with world.app.app_context(), platform_scope("test"):
         people.check_plan(world.anna.id, max_tutors=1)

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from app.core import signing
 from app.core.db import db
+from app.core.errors import Invalid
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts import events, queries
@@ -385,6 +386,16 @@ def test_no_other_role_can_be_asked_for(world: World, database: Database, kind: 
         tokens = [signing.sign(registration.REGISTER, said) for said in (payload, payload[:4])]
     for token in tokens:
         assert_dead(world, f"/register/{token}")
+
+
+def test_nor_of_the_service(world: World, database: Database) -> None:
+    with world.app.app_context(), tenant_scope(world.anna.id), pytest.raises(Invalid) as refused:
+        registration.request(
+            full_name=NAME, email=NEWCOMER, kind="manager", next_path="", locale=None,
+            tenant_id=world.anna.id, ip=None,
+        )  # fmt: skip
+    assert (refused.value.field, str(refused.value)) == ("kind", "Please choose one.")
+    assert rows(database, ANNOUNCED) == []
 
 
 def test_an_open_invitation_is_not_taken_on_the_way(world: World, database: Database) -> None:

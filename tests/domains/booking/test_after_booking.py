@@ -510,6 +510,33 @@ def test_nobody_is_marked_before_it_begins(school: School) -> None:
     assert school.lesson_of(seat_id).status == DONE
 
 
+def test_who_says_nothing_for_a_day_says_that_all_came_and_no_sooner(school: School) -> None:
+    """The job's list may be old when it comes to a lesson, so the lesson itself is looked at."""
+    seat_id = school.book()
+    lesson = school.lesson_of(seat_id)
+
+    def marked() -> int:
+        return int(school.do(lambda: service.auto_mark(queries.lesson(lesson.id))))
+
+    with at(MONDAY + 25 * HOUR - dt.timedelta(seconds=1)):
+        assert marked() == 0
+    assert (school.seat(seat_id).status, school.lesson_of(seat_id).status) == (BOOKED, SCHEDULED)
+    with at(MONDAY + 25 * HOUR):
+        assert (marked(), marked()) == (1, 0)
+    assert (school.seat(seat_id).status, school.lesson_of(seat_id).status) == (ATTENDED, DONE)
+    assert school.history("seat", seat_id)[-1] == (ATTENDED, "nobody said anything")
+    assert len(school.heard.of(events.SeatMarked)) == 1
+
+
+def test_nobody_came_to_a_lesson_that_was_cancelled(school: School) -> None:
+    seat_id = school.book()
+    lesson = school.lesson_of(seat_id)
+    school.do(lambda: service.cancel_lesson(queries.lesson(lesson.id), by="Tina", reason=None) and None)
+    with at(MONDAY + 25 * HOUR):
+        assert school.do(lambda: service.auto_mark(queries.lesson(lesson.id))) == 0
+    assert not school.heard.of(events.SeatMarked)
+
+
 def test_marks_are_corrected_for_a_week(school: School) -> None:
     seat_id = school.book()
     with at(MONDAY + HOUR):
