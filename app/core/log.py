@@ -7,6 +7,7 @@ logged passes `app.core.redaction` last, exceptions rendered (without local vari
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Literal, TextIO
@@ -23,15 +24,21 @@ from app.core.redaction import redact, safe_arguments
 __all__ = ["Handler", "bind", "bound", "clear", "configure"]
 
 
+_RENDERED = {"message", "asctime"}
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode  # made once, not for each line
+
+
 class RedactingFormatter(ProcessorFormatter):
     """Also looks at the %-arguments, while it is still known which place of the text they fill."""
 
     def format(self, record: logging.LogRecord) -> str:
         # A handler that came first leaves its own rendering in the record, secrets included.
-        members = {key: item for key, item in record.__dict__.items() if key not in {"message", "asctime"}}
-        record = logging.makeLogRecord(members)
-        if record.args and isinstance(record.msg, str):
-            record.args = safe_arguments(record.msg, record.args)
+        if record.args or not _RENDERED.isdisjoint(record.__dict__):
+            record = logging.makeLogRecord(
+                {key: item for key, item in record.__dict__.items() if key not in _RENDERED}
+            )
+            if record.args and isinstance(record.msg, str):
+                record.args = safe_arguments(record.msg, record.args)
         return super().format(record)
 
 
@@ -51,7 +58,6 @@ def configure(format: Literal["console", "json"], level: str, stream: TextIO | N
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
     structlog.configure(
@@ -74,6 +80,7 @@ def configure(format: Literal["console", "json"], level: str, stream: TextIO | N
                 ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,  # plain text: no local variables
                 _redact_event,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),  # nothing of it needs to be looked at
                 _renderer(format),
             ],
         )
@@ -88,7 +95,7 @@ def configure(format: Literal["console", "json"], level: str, stream: TextIO | N
 
 def _renderer(format: str) -> Processor:
     if format == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        return structlog.processors.JSONRenderer(lambda event, **_: _as_json(event))
     return structlog.dev.ConsoleRenderer(colors=False)
 
 

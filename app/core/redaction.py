@@ -22,6 +22,7 @@ _KEY = re.compile(_NAMES, re.IGNORECASE)
 
 _SEPARATOR = r"""[\])"'\\]{0,3}\s{0,3}(?:[=:]|%3[dDaA])\s{0,3}"""
 _QUOTED = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+\'"""
+_LINKS = "/(?:reset|invitation|register|verify|ticket|unsubscribe|receipts|checkout)/"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Headers whose value holds spaces: everything up to the end of the line or of the quotes.
     (
@@ -43,17 +44,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # The password of a URL
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@"), rf"\1{REDACTED}@"),
     # Links sent by e-mail, and codes that open something by themselves
-    (
-        re.compile(
-            r"(/(?:reset|invitation|register|verify|ticket|unsubscribe|receipts|checkout)/)[^\s/?#&\"'<>]++",
-            re.IGNORECASE,
-        ),
-        rf"\1{REDACTED}",
-    ),
+    (re.compile(rf"({_LINKS})[^\s/?#&\"'<>]++", re.IGNORECASE), rf"\1{REDACTED}"),
 )
 # What every pattern here needs to be of use at all: most texts of a log line have none of it, and are looked
 # at once in place of seven times.
-_WORTH_A_LOOK = re.compile(r"[=:/]|%3|[bB][eE][aA][rR][eE][rR]|eyJ|[A-Za-z0-9_-]{32}")
+_WORTH_A_LOOK = re.compile(rf"[=:]|%3|(?i:bearer|{_LINKS})|eyJ|[A-Za-z0-9_-]{{32}}")
 # What `secrets.token_urlsafe` makes. Hex (request ids, hashes) and plain words have no such mixture.
 _RANDOM = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{32,}+")
 _MIXTURE = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))

@@ -16,7 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core import log
+from app.core import log, redaction
 from app.core.redaction import redact, redact_text
 
 SECRET = "hunter2-s3cr3t"
@@ -280,3 +280,15 @@ def test_a_structure_that_contains_itself_ends(stream: io.StringIO) -> None:
 def test_redaction_settles_in_one_pass(value: Any) -> None:
     once = redact(value)
     assert redact(once) == once
+
+
+PIECES = ("/", ":", "=", "%3d", "%", "://", "@", " ", "'", '"', "Bearer ", "BEARER", "eyJ", "abcdef", "token", "Card", "reset",
+          "RESET", "register", "checkout", "receipts", "Verify", "cookie", "Aa1" * 11, "a" * 31, "o", "é", "İ", "ſ", "K")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(pieces: list[str]) -> None:
+    text = expected = "".join(pieces)
+    for pattern, replacement in redaction._PATTERNS:
+        expected = pattern.sub(replacement, expected)
+    assert redaction.redact_text(text) == redaction._RANDOM.sub(redaction._unless_plain, expected)
