@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from app.core import clock
 from app.core.db import db
@@ -15,7 +17,7 @@ from app.core.outside import ProviderUnavailable
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.payments import events, jobs, queries, service
-from app.domains.payments.errors import AlreadyPaid, OrderClosed
+from app.domains.payments.errors import AlreadyPaid, OrderClosed, UnlikeOurs
 from app.domains.payments.models import Payment, Receipt
 from tests.domains.payments.support import DECLINED, GOOD, Till, line, race, state
 
@@ -156,6 +158,54 @@ def test_one_that_can_not_be_resolved_keeps_nobody_waiting(till: Till) -> None:
     assert till.payment(good).status == "captured"
     assert till.payment(odd).status == "pending"
     assert 5 < len(set(asked)) < 25
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"currency": "USD"},
+        {"amount_minor": 4001},
+        {"captured_minor": 3999},
+        {"id": "pi_another"},
+        {"currency": "USD", "amount_minor": 4001, "captured_minor": 4001},
+    ],
+)
+def test_a_payment_that_is_not_ours_in_anything_is_not_taken_over(till: Till, unlike: dict[str, Any]) -> None:
+    bought = till.place()
+    payment = till.pay(bought)
+    seen = till.at_provider(payment)
+    assert (seen.status, seen.captured_minor) == ("succeeded", 4000)
+    before = state(till, bought)
+    with pytest.raises(UnlikeOurs), till.writing():
+        service.record_payment(payment.id, dataclasses.replace(seen, **unlike))
+    assert state(till, bought) == before
+    with till.writing():
+        service.record_payment(payment.id, seen)
+    assert state(till, bought)["payments"] == [("captured", 4000, 0, FEE, True)]
+
+
+def test_another_provider_makes_another_payment_and_ends_the_one_before(till: Till) -> None:
+    """The company changed its provider while the order was open."""
+    bought = till.place()
+    with till.writing():
+        first = service.open_payment(bought.id, provider="stripe")
+        assert service.open_payment(bought.id, provider="stripe").id == first.id
+    with till.writing():
+        second = service.open_payment(bought.id, provider=till.provider.name)
+    assert (second.provider, second.provider_ref, second.amount_minor) == (till.provider.name, None, 4000)
+    with till.open():
+        found = {
+            made.id: made.status for made in db.session.scalars(select(Payment).filter_by(order_id=bought.id))
+        }
+    assert found == {first.id: "voided", second.id: "created"}
+
+
+def test_only_what_the_provider_never_made_is_given_up(till: Till) -> None:
+    bought = till.place()
+    payment = till.start(bought)
+    with till.writing():
+        service.void_unmade(payment.id, why="never made")
+    assert (till.payment(bought).status, till.payment(bought).failure_code) == ("pending", None)
 
 
 def test_while_the_provider_is_away_the_order_stays_payable(till: Till) -> None:
