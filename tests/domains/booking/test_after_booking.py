@@ -12,6 +12,7 @@ from app.core.db import db
 from app.core.errors import NotFound
 from app.core.schedule import Recurring, Schedule
 from app.core.scope import platform_scope, tenant_scope
+from app.domains.accounts.models import Person
 from app.domains.booking import events, jobs, policies, queries, service
 from app.domains.booking.errors import (
     CannotCancel,
@@ -50,6 +51,7 @@ from tests.domains.booking.support import (
     NOW,
     School,
     add_hours,
+    add_offering,
     at,
     make_school,
 )
@@ -179,8 +181,8 @@ def test_a_place_is_cancelled_and_the_class_goes_on(school: School) -> None:
 
 def test_the_company_gives_everything_back(school: School) -> None:
     lesson_id = school.session(capacity=3)
-    seats = [school.book_place(lesson_id), school.book_place(lesson_id, school.other_id, "v:b")]
-    held = school.hold_seat(lesson_id, "v:c")
+    first, held = school.book_place(lesson_id), school.hold_seat(lesson_id, "v:c")
+    seats = [first, school.book_place(lesson_id, school.other_id, "v:b")]
     with at(MONDAY - MINUTE):
         total = school.do(
             lambda: service.cancel_lesson(queries.lesson(lesson_id), by="Tina", reason="ill").minor
@@ -259,6 +261,7 @@ def test_a_lesson_called_off_in_a_dispute_is_refunded_once_the_dispute_is_won(sc
     assert (school.seat(seat_id).refund_minor, earning(school, seat_id).earned_at) == (0, None)
     dispute(school, seat_id, "won")
     dispute(school, seat_id, "won")
+    assert school.do(lambda: service.refund_called_off(queries.seat(seat_id)).minor) == 0, "it has gone back"
     assert (refunds(school), asked_back(school)) == ([4000], [("Tina", "The lesson was cancelled")])
     assert (school.seat(seat_id).refund_minor, earning(school, seat_id).status) == (4000, "reversed")
     assert school.history("seat", seat_id)[-2:] == [("cancelled", None), ("refunded after a dispute", None)]
@@ -442,6 +445,54 @@ def test_a_place_goes_to_another_date(school: School) -> None:
         school.do(lambda: service.move_seat(queries.seat(other), lesson_id=second, by="Olaf"))
     school.cancel(seat_id)
     assert occupied(school) == 3  # the tutor twice, and the other
+
+
+def go_to(school: School, seat_id: int, lesson_id: int) -> None:
+    school.do(lambda: service.move_seat(queries.seat(seat_id), lesson_id=lesson_id, by="Sam") and None)
+
+
+def test_a_place_in_a_class_moves_in_its_time_and_not_for_ever(school: School) -> None:
+    dates = [school.session(MONDAY + days * DAY) for days in range(4)]
+    seat_id = school.book_place(dates[0])
+    with at(MONDAY - 12 * HOUR + dt.timedelta(seconds=1)), pytest.raises(CannotMove) as refused:
+        go_to(school, seat_id, dates[1])
+    assert refused.value.data == {"why": "too_late"}
+    go_to(school, seat_id, dates[1])
+    go_to(school, seat_id, dates[2])
+    with pytest.raises(CannotMove) as refused:
+        go_to(school, seat_id, dates[3])
+    assert refused.value.data == {"why": "too_often"}
+    with tenant_scope(school.tenant_id):
+        assert [queries.lesson(key).taken for key in dates] == [0, 0, 1, 0]
+
+
+def test_a_place_is_one_more_where_others_are(school: School) -> None:
+    first, second = school.session(), school.session(MONDAY + DAY, capacity=3)
+    school.book_place(second, school.other_id, "v:b")
+    school.hold_seat(second, "v:c")
+    seat_id = school.book_place(first)
+    go_to(school, seat_id, second)
+    with tenant_scope(school.tenant_id):
+        assert [queries.lesson(key).taken for key in (first, second)] == [0, 3]
+
+
+def test_a_place_goes_to_no_date_at_which_its_student_is_elsewhere(school: School) -> None:
+    first, second = school.session(), school.session(MONDAY + DAY)
+    seat_id = school.book_place(first)
+    with school.inside() as session:
+        session.add(another := Person(full_name="Tom Tutor"))
+        session.flush()
+        add_hours(another.id)
+        school.offering_id, school.variant_id = add_offering(another.id)
+    elsewhere = school.book(MONDAY + DAY + HOUR / 2, actor="v:b")
+    with pytest.raises(SlotTaken):
+        go_to(school, seat_id, second)
+    with tenant_scope(school.tenant_id):
+        assert [queries.lesson(key).taken for key in (first, second)] == [1, 0]
+    assert (school.seat(seat_id).lesson_id, school.seat(seat_id).moves) == (first, 0)
+    school.cancel(elsewhere)
+    go_to(school, seat_id, second)
+    assert school.seat(seat_id).lesson_id == second
 
 
 def test_a_place_goes_to_no_other_class(school: School) -> None:
