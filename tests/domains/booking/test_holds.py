@@ -310,6 +310,44 @@ def test_between_two_lessons_there_is_room_for_both_buffers(school: School) -> N
     assert school.hold(MONDAY + HOUR + 30 * MINUTE, actor="v:b")
 
 
+def test_a_lesson_takes_its_tutors_time_with_the_buffers_of_then(school: School) -> None:
+    """What the database refuses others is wide enough, also of a lesson that was moved or is a class."""
+
+    def taken() -> list[tuple[str, dt.timedelta, dt.timedelta]]:
+        """By how much each stretch begins before its lesson, and ends after it."""
+        with tenant_scope(school.tenant_id):
+            found = db.session.query(Occupation).order_by(Occupation.resource_kind.desc()).all()
+            lessons = {row.lesson_id: queries.lesson(row.lesson_id) for row in found}
+            return [
+                (
+                    row.resource_kind,
+                    lessons[row.lesson_id].starts_at - row.during.lower,
+                    row.during.upper - lessons[row.lesson_id].ends_at,
+                )
+                for row in found
+            ]
+
+    def rest(before: int, after: int) -> None:
+        school.do(
+            lambda: (
+                add_hours(school.tutor_id, buffer_before_minutes=before, buffer_after_minutes=after) and None
+            )
+        )
+
+    rest(10, 20)
+    seat_id = school.book()
+    wide = ("tutor", 10 * MINUTE, 20 * MINUTE)
+    none = ("student", 0 * MINUTE, 0 * MINUTE)
+    assert taken() == [wide, none]
+    rest(15, 25)
+    assert taken() == [wide, none]
+    school.move(seat_id, MONDAY + 2 * HOUR)
+    wide = ("tutor", 15 * MINUTE, 25 * MINUTE)
+    assert taken() == [wide, none]
+    school.session(MONDAY + DAY)
+    assert taken() == [wide, wide, none]
+
+
 def test_buffers_may_reach_out_of_working_hours(school: School) -> None:
     school.do(lambda: add_hours(school.tutor_id, buffer_before_minutes=60, buffer_after_minutes=60) and None)
     assert school.hold(MONDAY - 2 * HOUR)  # 08:00 in Berlin

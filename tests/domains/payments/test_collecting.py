@@ -184,6 +184,30 @@ def test_a_payment_that_is_not_ours_in_anything_is_not_taken_over(till: Till, un
     assert state(till, bought)["payments"] == [("captured", 4000, 0, FEE, True)]
 
 
+@pytest.mark.parametrize(
+    ("told", "booked"),
+    [
+        ([(None, None), (FEE, "EUR"), (FEE + 1, "EUR"), (None, None)], FEE),
+        ([(FEE, "USD"), (FEE, None)], None),
+        ([(FEE, "USD"), (FEE + 2, "EUR")], FEE + 2),
+        ([(0, "EUR"), (FEE, "EUR")], 0),
+    ],
+)
+def test_the_providers_fee_is_booked_once_and_in_the_books_currency_only(
+    till: Till, told: list[tuple[int | None, str | None]], booked: int | None
+) -> None:
+    bought = till.place()
+    payment = till.pay(bought)
+    seen = till.at_provider(payment)
+    for fee, currency in told:
+        with till.writing():
+            service.record_payment(
+                payment.id, dataclasses.replace(seen, fee_minor=fee, fee_currency=currency)
+            )
+    assert state(till, bought)["payments"] == [("captured", 4000, 0, booked, True)]
+    assert till.balances().get("processing_fees", 0) == (booked or 0)
+
+
 def test_another_provider_makes_another_payment_and_ends_the_one_before(till: Till) -> None:
     """The company changed its provider while the order was open."""
     bought = till.place()

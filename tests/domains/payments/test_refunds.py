@@ -16,7 +16,7 @@ from app.core.scope import tenant_scope
 from app.core.states import MoveNotAllowed
 from app.core.transaction import transaction
 from app.domains.payments import jobs, queries, service
-from app.domains.payments.errors import DisputedPayment, NothingToRefund, RefundTooLarge
+from app.domains.payments.errors import DisputedPayment, NothingToRefund, RefundTooLarge, UnlikeOurs
 from app.domains.payments.models import Allocation, Dispute, OrderLine, Payment, Receipt, Refund
 from app.providers.payments import ProviderDispute, ProviderFee
 from tests.domains.payments.support import Bought, Till, line, race, state
@@ -289,6 +289,24 @@ def test_each_fee_of_a_dispute_is_booked_once_and_may_come_back(till: Till) -> N
         [dispute] = till.all(Dispute)
         assert dispute.fee_minor == fee
         assert till.balances()["processing_fees"] == FEE + fee
+
+
+@pytest.mark.parametrize("unlike", [{"payment_id": "pi_another"}, {"currency": "USD"}])
+def test_a_dispute_of_something_else_is_not_taken_over(till: Till, unlike: dict[str, str]) -> None:
+    bought = till.buy()
+    payment = till.payment(bought)
+    before = till.balances()
+    seen = ProviderDispute("dp_1", payment.provider_ref or "", 4000, "EUR", "needs_response", "r" * 61)
+    with pytest.raises(UnlikeOurs), till.writing():
+        service.record_dispute(payment.id, replace(seen, **unlike))
+    assert (till.all(Dispute), till.balances()) == ([], before)
+    with till.writing():
+        service.record_dispute(payment.id, seen)
+    [dispute] = till.all(Dispute)
+    assert (dispute.status, dispute.reason, dispute.fee_minor) == ("open", "r" * 60, 0)
+    assert ("dispute", [("disputes_held", 4000), ("provider_balance", -4000)]) in state(till, bought)[
+        "entries"
+    ]
 
 
 def test_amounts_go_back_in_the_steps_that_the_provider_can_move(till: Till) -> None:
