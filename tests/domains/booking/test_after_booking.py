@@ -476,6 +476,25 @@ def test_a_place_is_one_more_where_others_are(school: School) -> None:
         assert [queries.lesson(key).taken for key in (first, second)] == [0, 3]
 
 
+def test_a_hold_that_ran_out_keeps_nobody_from_moving(school: School) -> None:
+    """It is the student's, with another tutor, and nobody has cleared it away yet: their own tutor is free."""
+    seat_id, theirs = school.book(), (school.offering_id, school.variant_id)
+    with school.inside() as session:
+        session.add(another := Person(full_name="Tom Tutor"))
+        session.flush()
+        add_hours(another.id)
+        school.offering_id, school.variant_id = add_offering(another.id)
+    held = school.hold(MONDAY + DAY, actor="v:b")
+    school.checkout(held)
+    school.offering_id, school.variant_id = theirs
+    with pytest.raises(SlotTaken):
+        school.move(seat_id, MONDAY + DAY)
+    with at(NOW + 10 * MINUTE):
+        school.move(seat_id, MONDAY + DAY)
+    assert (school.lesson_of(seat_id).starts_at, school.seat(held).status) == (MONDAY + DAY, LAPSED)
+    assert occupied(school) == 2
+
+
 def test_a_place_goes_to_no_date_at_which_its_student_is_elsewhere(school: School) -> None:
     first, second = school.session(), school.session(MONDAY + DAY)
     seat_id = school.book_place(first)
