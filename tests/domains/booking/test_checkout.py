@@ -165,6 +165,13 @@ def test_another_payer_gets_another_order_and_the_first_is_dead(school: School) 
     assert refunded(school) == [4000]
     assert sent_back(school) == [("WeMaster", "Another order for the same place was paid or is open.")]
     assert school.heard.of(events.SeatLost) == []
+    # Nor does the seat follow who comes with the first order's line once it is locked.
+    with tenant_scope(school.tenant_id):
+        (line,) = payments.lines_of(first)
+    booked = school.do(
+        lambda: service.confirm_seat(queries.seat(seat_id), line=payments.line(line.id), was_expired=False)
+    )
+    assert (booked, school.seat(seat_id).status, refunded(school)) == (False, BOOKED, [4000])
 
 
 def test_what_ran_out_is_not_checked_out(school: School) -> None:
@@ -302,6 +309,15 @@ def test_late_money_for_the_last_place_of_a_class(school: School) -> None:
         school.pay(school.checkout(second, school.other_id))
     assert school.seat(second).status == BOOKED
     assert school.lesson_of(second).taken == 1
+
+
+def test_late_money_for_a_place_that_nobody_has_cleared_away_yet(school: School) -> None:
+    lesson_id = school.session(capacity=1)
+    seat_id = school.hold_seat(lesson_id)
+    paid_late = school.start_payment(school.checkout(seat_id))
+    with at(NOW + 11 * MINUTE):
+        school.capture(paid_late)
+    assert (school.seat(seat_id).status, school.lesson_of(seat_id).taken, refunded(school)) == (BOOKED, 1, [])
 
 
 def test_late_money_for_a_class_with_room(school: School) -> None:

@@ -293,6 +293,19 @@ def test_expired_orders_close_and_their_payments_are_called_off(
     assert till.at_provider(till.payment(started)).status == "canceled"
 
 
+def test_an_order_runs_out_at_its_time_and_no_sooner(till: Till) -> None:
+    bought = till.place(minutes=10)
+    ends = till.order(bought).expires_at
+    for moment, ended, status in (
+        (ends - dt.timedelta(seconds=1), False, "open"),
+        (ends, True, "expired"),
+        (ends, False, "expired"),
+    ):
+        with clock.frozen(moment), till.writing():
+            assert service.expire_order(queries.order(bought.id)) is ended
+        assert till.order(bought).status == status
+
+
 def test_an_order_that_closes_while_the_provider_thinks_is_called_off(till: Till) -> None:
     bought = till.place()
     with till.open():
@@ -308,13 +321,21 @@ def test_an_order_that_closes_while_the_provider_thinks_is_called_off(till: Till
     assert till.events("payment_intent.created") == []
 
 
-def test_a_free_order_is_paid_at_once_and_without_the_provider(till: Till) -> None:
+def test_a_free_order_is_paid_at_once_and_without_the_provider(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    monkeypatch.setitem(till.app.extensions["wiring"].now, events.OrderPaid, (heard.append,))
     bought = till.place(line(0))
     with till.open():
         for _again in range(2):
             with transaction():
                 assert service.pay_free(queries.order(bought.id)).status == "paid"
     assert state(till, bought)["allocations"] == [("free", 0, 0)]
+    assert till.order(bought).paid_at is not None
+    assert [(event.tenant_id, event.order_id, event.was_expired) for event in heard] == [
+        (till.company.id, bought.id, False)
+    ]
     assert till.all(Receipt) == []
     assert till.refund(bought.line, 0) == []
     assert till.events() == []
