@@ -38,7 +38,7 @@ def test_the_reads_are_measured_beside_the_floor_and_stock(
     """Small, but with all that takes part: our workers, the floor's and stock's, each with its database."""
     found = tiny(["reads"], tmp_path)["reads"]
     check_lines(found["lines"])
-    assert len(found["lines"]) == 10
+    assert len(found["lines"]) == 11
     assert sum(line["stock"] is not None for line in found["lines"]) == 2
     assert all(memory > 0 for memory in found["memory_mib"].values())
     assert "times as fast as stock" in capsys.readouterr().out
