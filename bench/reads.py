@@ -110,7 +110,7 @@ def public(ground: Ground) -> list[Read]:
     searched = [*(ground.get(f"/search?page={page}") for page in pages), ground.get("/search?q=exam")]
     hosts = other_hosts(ground)
     # Nobody asked for anything of the first ones before; the others had a request for something else.
-    strange, known = hosts[::2], hosts[1::2]
+    strange, known = hosts[: len(hosts) // 2], hosts[len(hosts) // 2 :]
     unsearched = [
         ground.get(f"/search?{query}", host)
         for query in ("kind=one_to_one", "level=all", "")
