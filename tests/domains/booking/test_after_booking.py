@@ -451,6 +451,15 @@ def go_to(school: School, seat_id: int, lesson_id: int) -> None:
     school.do(lambda: service.move_seat(queries.seat(seat_id), lesson_id=lesson_id, by="Sam") and None)
 
 
+def offer_by_another_tutor(school: School) -> None:
+    """What is held from here on is theirs."""
+    with school.inside() as session:
+        session.add(another := Person(full_name="Tom Tutor"))
+        session.flush()
+        add_hours(another.id)
+        school.offering_id, school.variant_id = add_offering(another.id)
+
+
 def test_a_place_in_a_class_moves_in_its_time_and_not_for_ever(school: School) -> None:
     dates = [school.session(MONDAY + days * DAY) for days in range(4)]
     seat_id = school.book_place(dates[0])
@@ -479,11 +488,7 @@ def test_a_place_is_one_more_where_others_are(school: School) -> None:
 def test_a_hold_that_ran_out_keeps_nobody_from_moving(school: School) -> None:
     """It is the student's, with another tutor, and nobody has cleared it away yet: their own tutor is free."""
     seat_id, theirs = school.book(), (school.offering_id, school.variant_id)
-    with school.inside() as session:
-        session.add(another := Person(full_name="Tom Tutor"))
-        session.flush()
-        add_hours(another.id)
-        school.offering_id, school.variant_id = add_offering(another.id)
+    offer_by_another_tutor(school)
     held = school.hold(MONDAY + DAY, actor="v:b")
     school.checkout(held)
     school.offering_id, school.variant_id = theirs
@@ -498,11 +503,7 @@ def test_a_hold_that_ran_out_keeps_nobody_from_moving(school: School) -> None:
 def test_a_place_goes_to_no_date_at_which_its_student_is_elsewhere(school: School) -> None:
     first, second = school.session(), school.session(MONDAY + DAY)
     seat_id = school.book_place(first)
-    with school.inside() as session:
-        session.add(another := Person(full_name="Tom Tutor"))
-        session.flush()
-        add_hours(another.id)
-        school.offering_id, school.variant_id = add_offering(another.id)
+    offer_by_another_tutor(school)
     elsewhere = school.book(MONDAY + DAY + HOUR / 2, actor="v:b")
     with pytest.raises(SlotTaken):
         go_to(school, seat_id, second)
