@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import pybreaker
+from flask import current_app, has_app_context
 from flask_babel import lazy_gettext as _l
 from redis import Redis
 from redis.exceptions import RedisError
@@ -93,7 +94,6 @@ def _never() -> bool:
 
 
 _in_transaction: Callable[[], bool] = _never
-_redis: Redis | None = None
 _breakers: dict[str, Breaker] = {}
 
 
@@ -103,12 +103,6 @@ def forbid_inside(in_transaction: Callable[[], bool]) -> None:
     _in_transaction = in_transaction
 
 
-def share_state(redis: Redis | None) -> None:
-    """Told once, at start, where all processes keep the state of their breakers."""
-    global _redis
-    _redis = redis
-
-
 def breaker(name: str, **limits: Any) -> Breaker:
     """The breaker of this name in this process; made by the first call, whose limits (`Breaker`'s) hold."""
     return _breakers.setdefault(name, Breaker(name, **limits))
@@ -116,10 +110,10 @@ def breaker(name: str, **limits: Any) -> Breaker:
 
 def states() -> list[BreakerState]:
     """Every breaker of this process, and those of others that ever failed, by name."""
-    names = set(_breakers)
-    if _redis is not None:
+    names, redis = set(_breakers), _redis()
+    if redis is not None:
         try:
-            names |= {_text(name) for name in _redis.smembers(_NAMES_KEY)}
+            names |= {_text(name) for name in redis.smembers(_NAMES_KEY)}
         except RedisError:
             log.warning("the shared state of the breakers is away; showing this process's own")
     return [(_breakers.get(name) or Breaker(name)).describe() for name in sorted(names)]
@@ -235,7 +229,8 @@ class _Call(threading.local):
 
 
 class _SharedState(pybreaker.CircuitBreakerStorage):
-    """A breaker's state in Redis, for all processes, and a copy here, for when Redis is away.
+    """A breaker's state in the application's Redis, for all its processes, and a copy here, for when Redis is
+    away or there is no application.
 
     Losing it is harmless: the breaker starts closed and finds out again.
     """
@@ -357,14 +352,19 @@ class _SharedState(pybreaker.CircuitBreakerStorage):
 
     def _ask(self, question: Callable[[Redis], Any]) -> Any:
         """Redis's answer, or None where there is none; then it is left alone for some seconds."""
-        if _redis is None or time.monotonic() < self._away_until:
+        redis = _redis()
+        if redis is None or time.monotonic() < self._away_until:
             return None
         try:
-            return question(_redis)
+            return question(redis)
         except RedisError:
             log.warning("the shared state of breaker %s is away; using this process's own", self.name)
             self._away_until = time.monotonic() + _AWAY_SECONDS
             return None
+
+
+def _redis() -> Redis | None:
+    return current_app.extensions.get("redis") if has_app_context() else None
 
 
 def _text(answer: bytes | str) -> str:

@@ -161,7 +161,6 @@ def _outside(app: Flask, settings: Settings) -> None:
         build=lambda: str(app.extensions["assets"].build),
     )
     outside.forbid_inside(scope.in_transaction)
-    outside.share_state(app.extensions["redis"])
     with app.app_context():
         app.extensions["mail"] = mail.build(settings, db.engine)
     app.extensions["mail_sender"] = mail.Mailbox.parse(settings.MAIL_FROM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime as dt
 import os
 import threading
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from flask import Flask, has_app_context
+from flask.ctx import AppContext
+from flask_babel import Babel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -26,7 +30,7 @@ from app.core.outside import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.databases import Database
+    from tests.support.databases import Clones, Database
 
 SOON = 0.3
 NEVER = Retry(NoBackoff(), 0)
@@ -48,17 +52,22 @@ class Provider:
 
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "_redis", None)
     monkeypatch.setattr(outside, "_breakers", {})
     monkeypatch.setattr(outside, "_in_transaction", outside._never)
+
+
+def application(client: redis.Redis) -> AppContext:
+    app = Flask(__name__)
+    Babel(app)
+    app.extensions["redis"] = client
+    return app.app_context()
 
 
 @pytest.fixture
 def shared(database: Database) -> Iterator[redis.Redis]:
     """The state is kept in a real server."""
-    with redis.Redis.from_url(database.redis_url) as client:
+    with redis.Redis.from_url(database.redis_url) as client, application(client):
         client.flushdb()
-        outside.share_state(client)
         yield client
 
 
@@ -178,11 +187,11 @@ class TestBreaker:
             assert go_on.wait(10)
             return "done"
 
-        trial = threading.Thread(target=breaker.call, args=(slow,))
+        trial = threading.Thread(target=contextvars.copy_context().run, args=(breaker.call, slow))
         trial.start()
         assert inside.wait(10)
         provider.error = None
-        for other in (breaker, Breaker("x", fail_max=1, reset_seconds=SOON))[: 2 if outside._redis else 1]:
+        for other in (breaker, Breaker("x", fail_max=1, reset_seconds=SOON))[: 2 if has_app_context() else 1]:
             with pytest.raises(ProviderUnavailable, match="not called"):
                 other.call(provider)
         go_on.set()
@@ -299,8 +308,7 @@ class TestSharedState:
         assert state(breaker) == ("closed", 0)
 
     def test_without_redis_each_process_goes_on_alone(self) -> None:
-        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody:
-            outside.share_state(nobody)
+        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody, application(nobody):
             breaker, provider = outside.breaker("x", fail_max=2), Provider()
             fail(breaker, provider, 2)
             with pytest.raises(ProviderUnavailable, match="not called"):
@@ -312,13 +320,20 @@ class TestSharedState:
     ) -> None:
         breaker, provider = Breaker("x", fail_max=2), Provider()
         fail(breaker, provider, 1)
-        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody:
-            outside.share_state(nobody)
+        with redis.Redis(host="127.0.0.1", port=1, retry=NEVER) as nobody, application(nobody):
             fail(breaker, provider, 1)
             assert breaker.describe().state == "open"
-        outside.share_state(shared)
         monkeypatch.setattr(breaker._state, "_away_until", 0.0)
         assert state(breaker) == ("closed", 1)
+
+    def test_another_application_of_this_process_keeps_its_own(
+        self, shared: redis.Redis, clones: Clones
+    ) -> None:
+        with redis.Redis.from_url(clones.make("breakers").redis_url) as another, application(another):
+            fail(Breaker("x", fail_max=1), Provider(), 1)
+            assert [(row.name, row.state) for row in outside.states()] == [("x", "open")]
+        assert outside.states() == []
+        assert Breaker("x").call(lambda: "done") == "done"
 
     def test_states_lists_the_breakers_of_all_processes(self, shared: redis.Redis) -> None:
         mail = outside.breaker("mail")
@@ -353,7 +368,7 @@ def test_what_fails_during_a_call_is_not_forgiven_by_it(either: str) -> None:
 
     def slow() -> str:
         with ThreadPoolExecutor(1) as others:
-            others.submit(fail, breaker, provider, 2).result()
+            others.submit(contextvars.copy_context().run, fail, breaker, provider, 2).result()
         return "done"
 
     assert breaker.call(slow) == "done"

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _no_shared_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "_redis", None)
+def _never_in_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outside, "_in_transaction", outside._never)
 
 

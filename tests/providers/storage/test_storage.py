@@ -37,8 +37,7 @@ def own_breaker() -> Breaker:
 
 
 @pytest.fixture(autouse=True)
-def _no_shared_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "_redis", None)
+def _never_in_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outside, "_in_transaction", outside._never)
 
 
