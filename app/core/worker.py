@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import gc
 import logging
 import os
 import resource
@@ -78,7 +77,6 @@ class Keeper:
         """Until the keeper is asked to stop, and its horse has ended."""
         for number in _STOPS:
             signal.signal(number, self._stop)
-        gc.freeze()  # or the first collection of each horse would copy all that it shares with us
         while not self._was_asked_to_stop:
             begun, name = time.monotonic(), f"worker-{uuid.uuid4().hex[:12]}"
             self._start(name)

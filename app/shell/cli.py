@@ -62,6 +62,16 @@ def _app() -> Iterator[Flask]:
         yield create_app(settings)
 
 
+@contextmanager
+def _lasting_app() -> Iterator[Flask]:
+    """Of a process that works until it is stopped."""
+    from app.core import garbage
+
+    with _app() as app:
+        garbage.settle()
+        yield app
+
+
 def _stop_event() -> threading.Event:
     """An event that SIGTERM and Ctrl-C set; the loops finish what they hold and return."""
     stop = threading.Event()
@@ -97,7 +107,7 @@ def dispatcher() -> None:
     """Deliver the outbox."""
     from app.core import dispatcher as loop
 
-    with _app() as app:
+    with _lasting_app() as app:
         loop.run(app, _stop_event())
 
 
@@ -106,7 +116,7 @@ def worker() -> None:
     """Run the jobs that call the outside."""
     from app.core.worker import run_worker
 
-    with _app() as app:
+    with _lasting_app() as app:
         run_worker(app)
 
 
@@ -115,7 +125,7 @@ def scheduler() -> None:
     """Fire the schedules that are due."""
     from app.core import schedule
 
-    with _app() as app:
+    with _lasting_app() as app:
         schedule.run_scheduler(app, _stop_event())
 
 

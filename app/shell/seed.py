@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from flask import Flask
 from sqlalchemy import event
 
-from app.core import clock, schedule
+from app.core import clock, garbage, schedule
 from app.core.db import db
 from app.core.scope import platform_scope
 from app.core.transaction import transaction
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 PLANS = (("studio", "Studio", 10, 500), ("school", "School", None, 350))
 # Kept with the company: with which seed it is lived, up to when, and whether it is done.
 LIVED = "lived"
-SELDOM = (50_000, 20, 100)  # there is memory enough for a minute, and much to do in it
 
 Say = Callable[[str], None]
 
@@ -218,7 +217,7 @@ def _live_one(app: Flask, life: Life, till: Till | None, say: Say) -> None:
     last moment only, and that is lived again."""
     db.engine.dispose(close=False)
     event.listen(db.engine, "connect", _hurry)
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*garbage.SELDOM)
     if till is not None:
         till.wait_until_open()
     lived = live(app, life, till=till, say=say)

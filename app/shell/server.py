@@ -7,7 +7,6 @@ who connects waits, and nobody is turned away.
 
 from __future__ import annotations
 
-import gc
 import logging
 import mmap
 import os
@@ -22,7 +21,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.core import log
+from app.core import garbage, log
 
 if TYPE_CHECKING:
     from config import Settings
@@ -185,10 +184,7 @@ class Server(BaseApplication):
         from app.shell.factory import create_app
 
         app = create_app(self.settings)
-        # An application lives as long as its process: else each full collection would walk through all of it,
-        # a quarter of a second in which nobody is served.
-        gc.collect()
-        gc.freeze()
+        garbage.settle()
         app.extensions["metrics_folder"] = self.metrics_folder
         return app
 
