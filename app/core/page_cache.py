@@ -167,12 +167,17 @@ class PageCache:
 
     def forget(self, tenant_id: int, kinds: Iterable[str] = KINDS) -> None:
         """What was kept of a company is old; after the commit that changed it."""
-        words = {f"{_PREFIX}:{tenant_id}:{kind}": secrets.token_hex(8) for kind in kinds}
+        new = {kind: secrets.token_hex(8).encode() for kind in kinds}
+        with self._lock:  # what this process changes it knows at once, and need not ask for
+            known = self._heard.get(tenant_id)
+            if known is not None:
+                since, (first, *words) = known
+                words = [new.get(kind, word) for kind, word in zip(KINDS, words, strict=True)]
+                self._heard[tenant_id] = (since, (first, *words))
         try:
-            self._redis.mset(words)
+            self._redis.mset({_word(tenant_id, kind): word for kind, word in new.items()})
         except RedisError:
             log.warning("pages could not be told that they are old; they are kept a minute or two")
-        self.ask_anew(tenant_id)
 
     # -- Pages ---------------------------------------------------------------------------------------------
 
@@ -267,4 +272,8 @@ class PageCache:
 
 def _words(tenant_id: int) -> list[str]:
     """Where Redis has the company's revisions."""
-    return [f"{_PREFIX}:{tenant_id}:{kind}" for kind in KINDS]
+    return [_word(tenant_id, kind) for kind in KINDS]
+
+
+def _word(tenant_id: int, kind: str) -> str:
+    return f"{_PREFIX}:{tenant_id}:{kind}"
