@@ -19,6 +19,7 @@ from sqlalchemy.orm import selectinload
 from werkzeug.test import TestResponse
 
 from app.core import clock
+from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.money import Money
 from app.core.outside import Breaker
@@ -156,6 +157,14 @@ class Till:
     def all(self, model: type[T], *where: Any) -> Sequence[T]:
         with self.open():
             return db.session.scalars(select(model).where(*where).order_by(model.id)).all()  # type: ignore[attr-defined]
+
+    def trail(self, model: type[Any], thing_id: int) -> list[str]:
+        """What was done to a row, as the audit trail names it, oldest first."""
+        kind = model.__tablename__
+        return [
+            entry.verb
+            for entry in self.all(AuditEntry, AuditEntry.thing_type == kind, AuditEntry.thing_id == thing_id)
+        ]
 
     def balances(self, currency: str = "EUR") -> dict[str, int]:
         """Of the accounts in which there is something: debits less credits."""

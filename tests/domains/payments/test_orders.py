@@ -72,7 +72,6 @@ def test_the_total_is_the_sum_of_lines(till: Till) -> None:
         (line(tax_rate_bp=-1), NotChargeable),
         (line(tax_rate_bp=10_001), NotChargeable),
         (line(2**63 - 1, quantity=2), NotChargeable),
-        (line(description="  "), Invalid),
     ],
 )
 def test_what_can_not_be_sold(till: Till, bad: Any, error: type[Exception]) -> None:
@@ -81,11 +80,42 @@ def test_what_can_not_be_sold(till: Till, bad: Any, error: type[Exception]) -> N
     assert till.all(Order) == []
 
 
+def test_a_line_says_what_it_is(till: Till) -> None:
+    with pytest.raises(Invalid) as refusal:
+        till.place(line(description="  "))
+    assert refusal.value.field == "description"
+    till.place(line(description=f" {'é' * 301} "))
+    assert [row.description for row in till.all(OrderLine)] == ["é" * 300]
+
+
 def test_no_lines_and_too_much_together(till: Till) -> None:
     with till.open(), pytest.raises(NotChargeable), transaction():
         service.place_order(actor="u:1", payer=None, lines=[], expires_at=clock.now(), locale="en")
     with pytest.raises(NotChargeable):
         till.place(line(2**62), line(2**62))
+    with pytest.raises(NotChargeable):
+        till.place(*[line(1)] * 101)
+    assert till.all(Order) == []
+
+
+def test_the_most_that_can_be_sold(till: Till) -> None:
+    """Each limit itself is allowed."""
+    assert len(till.place(*[line(1)] * 100).lines) == 100
+    till.place(line(1, quantity=1000, tax_rate_bp=10_000))
+    assert till.order(till.place(line(2**63 - 1, tax_rate_bp=0))).total_minor == 2**63 - 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_places_an_order_has_it_at_hand(till: Till, count: int) -> None:
+    """With its lines, though they were written past the session; also without a payer."""
+    with till.writing():
+        order = service.place_order(
+            actor="u:1", payer=None, lines=[line()] * count, expires_at=clock.now(), locale="en"
+        )
+        at_hand = [(row.id, row.order_id) for row in order.lines]
+    assert order.payer_id is None
+    assert at_hand == [(row.id, order.id) for row in till.all(OrderLine)]
+    assert len(at_hand) == count
 
 
 def test_an_amount_that_no_provider_can_move(till: Till) -> None:
@@ -118,7 +148,8 @@ def test_an_order_is_renewed_and_given_up(till: Till, monkeypatch: pytest.Monkey
         with till.writing():
             service.cancel_order(queries.order(bought.id))
     assert till.order(bought).status == "cancelled"
-    assert [event.order_id for event in gone] == [bought.id]
+    assert gone == [events.OrderCancelled(till.company.id, bought.id)]
+    assert till.trail(Order, bought.id) == ["created", "changed", "cancelled"]
     with till.open(), pytest.raises(OrderClosed), transaction():
         service.renew_order(queries.order(bought.id), expires_at=later)
 

@@ -60,6 +60,7 @@ def test_the_pdf_says_what_was_paid(till: Till, storage: LocalStorage) -> None:
         "Student anna",
         "student@anna.test",
         "Anna Tutors",
+        "2 €10.00",
         "€60.00",
         "€9.58",
         "€50.42",
@@ -90,6 +91,7 @@ def test_a_credit_note_says_what_went_back_and_of_what(till: Till, storage: Loca
         "C-000001",
         "R-000001",
         "10,00 €",
+        "19 %",
         "Gutschrift",
         "Zu Beleg",
         "Erstattet",
@@ -97,6 +99,18 @@ def test_a_credit_note_says_what_went_back_and_of_what(till: Till, storage: Loca
         f"Bestellung {bought.code}",
     ):
         assert part in text, part
+
+
+def test_the_taxes_of_all_notes_are_the_line_s(till: Till) -> None:
+    """Each is rounded after what went back before it, of its own line alone."""
+    bought = till.buy(line(1000), line(777))
+    till.refund(bought.lines[1], 777)
+    till.drain()
+    for part in (333, 333, 334):
+        till.refund(bought.line, part)
+        till.drain()
+    notes = till.all(Receipt, Receipt.kind == "credit_note")
+    assert [note.document["lines"][0]["tax"] for note in notes] == [124, 53, 54, 53]
 
 
 def test_numbers_have_no_gaps_whoever_gives_up_in_between(till: Till) -> None:
