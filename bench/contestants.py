@@ -143,7 +143,7 @@ CONTESTANTS = {"floor": floor, "stock": stock}
 class Bare(Server):
     """Our web server with somebody else's application."""
 
-    def load(self) -> Flask:
+    def application(self) -> Flask:
         kind, _port, url = sys.argv[1:]
         return CONTESTANTS[kind](url)
 

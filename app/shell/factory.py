@@ -18,6 +18,7 @@ from app.core.again import PatientFlask
 from app.core.db import db
 from app.core.page_cache import PageCache
 from app.core.web import cookies, csrf, headers, openapi, uploads
+from app.core.web.quick_json import QuickJSON
 from app.domains.accounts import api as accounts_api
 from app.domains.accounts.portal import BLUEPRINTS as ACCOUNTS
 from app.domains.booking import api as booking_api
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
     app = PatientFlask("app", root_path=str(ROOT / "app"))
     app.jinja_environment = templates.Templates
+    app.json = QuickJSON(app)
     app.config.update(_config(settings))
     app.session_interface = cookies.SignedSessions()
     app.extensions["settings"] = settings

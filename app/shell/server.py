@@ -181,10 +181,14 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """Called in the worker: the app's connections and threads belong to the process that uses them."""
+        application = self.application()
+        garbage.settle()
+        return application
+
+    def application(self) -> Any:
         from app.shell.factory import create_app
 
         app = create_app(self.settings)
-        garbage.settle()
         app.extensions["metrics_folder"] = self.metrics_folder
         return app
 

@@ -84,5 +84,5 @@ class SocketServer(Server):
             "worker_connections": MOST_ON_GREENLETS + SPARE_CONNECTIONS,
         }
 
-    def load(self) -> SocketsOnly:
-        return SocketsOnly(super().load())
+    def application(self) -> SocketsOnly:
+        return SocketsOnly(super().application())
