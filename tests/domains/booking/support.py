@@ -19,15 +19,18 @@ from app.core.events import Wiring
 from app.core.scope import tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import Person
-from app.domains.booking import events, queries, reactions, service
-from app.domains.booking.models import AvailabilitySchedule, Lesson, Seat
+from app.domains.booking import events, policies, queries, reactions, service
+from app.domains.booking.models import AvailabilitySchedule, Lesson, Occupation, Seat
 from app.domains.booking.service import NewTerms, Stretch
 from app.domains.catalog.models import GROUP, ONE_TO_ONE, PUBLISHED, Offering, Variant
+from app.domains.earnings import queries as earnings
+from app.domains.earnings.models import Earning
 from app.domains.ledger import queries as ledger
 from app.domains.payments import events as payment_events
+from app.domains.payments import queries as payment_queries
 from app.domains.payments import service as payments
 from app.domains.payments.models import Order, Payment
-from app.providers.payments import ProviderPayment
+from app.providers.payments import ProviderDispute, ProviderPayment
 from tests.support.world import make_company
 
 # A Monday, far from any change of clocks; everybody's Monday 10:00 in Berlin is 09:00 UTC.
@@ -188,6 +191,41 @@ class School:
         with tenant_scope(self.tenant_id):
             found = db.session.query(AuditEntry).filter_by(thing_type=thing, thing_id=thing_id)
             return [(entry.verb, entry.reason) for entry in found.order_by(AuditEntry.id)]
+
+    def preview(self, seat_id: int, moment: dt.datetime) -> tuple[int, str]:
+        """What would go back if it was cancelled then, and why."""
+        seat = self.seat(seat_id)
+        found = policies.refund_due(seat, seat.lesson.starts_at, moment)
+        return found.amount.minor, found.why
+
+    def earning(self, seat_id: int) -> Earning:
+        with tenant_scope(self.tenant_id):
+            found = earnings.of_seat(seat_id)
+            assert found is not None
+            return found
+
+    def occupied(self) -> int:
+        """How many stretches of anybody's time are taken."""
+        with tenant_scope(self.tenant_id):
+            return db.session.query(Occupation).count()
+
+    def dispute(self, seat_id: int, status: str, ref: str = "dp_1") -> None:
+        """What the provider says of the payment of a seat."""
+
+        def work() -> None:
+            order = payment_queries.order_of_line(queries.seat(seat_id).line_id or 0)
+            (payment,) = payment_queries.payments_of(order.id)
+            seen = ProviderDispute(
+                id=ref,
+                payment_id=payment.provider_ref or "",
+                status=status,
+                reason="fraudulent",
+                amount_minor=payment.amount_minor,
+                currency="EUR",
+            )
+            payments.record_dispute(payment.id, seen)
+
+        self.do(work)
 
     def balance(self, code: str, person_id: int | None = None) -> int:
         with tenant_scope(self.tenant_id):

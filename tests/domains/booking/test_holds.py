@@ -262,7 +262,7 @@ def test_a_released_hold_is_free_at_once_and_its_order_cancelled(school: School)
     assert (event.tenant_id, event.seat_id) == (school.tenant_id, seat_id)
     assert school.history("seat", seat_id)[-1] == ("released", None)
     lesson = school.lesson_of(seat_id)
-    assert (lesson.status, lesson.taken, occupied(school)) == (LAPSED, 0, 0)
+    assert (lesson.status, lesson.taken, school.occupied()) == (LAPSED, 0, 0)
     assert school.hold(actor="v:b")
 
 
@@ -275,7 +275,7 @@ def test_the_job_ends_what_ran_out_and_nothing_else(school: School) -> None:
         jobs.lapse_holds()
     assert (school.seat(old).status, school.seat(young).status) == (LAPSED, HELD)
     assert school.lesson_of(old).taken == 0
-    assert occupied(school) == 1
+    assert school.occupied() == 1
     assert school.history("seat", old)[-1] == ("lapsed", None)
     with at(NOW + 15 * MINUTE):
         ends = [
@@ -283,11 +283,6 @@ def test_the_job_ends_what_ran_out_and_nothing_else(school: School) -> None:
             lambda: service.lapse_hold(queries.seat(old)),
         ]
         assert [school.do(end) for end in ends] == [True, False]
-
-
-def occupied(school: School) -> int:
-    with tenant_scope(school.tenant_id):
-        return db.session.query(Occupation).count()
 
 
 def order_of(school: School, order_id: int) -> Any:
@@ -437,7 +432,7 @@ def test_a_date_needs_a_future_and_seats(
 ) -> None:
     with pytest.raises(error):
         school.session(moment, capacity)
-    assert occupied(school) == 0
+    assert school.occupied() == 0
 
 
 def test_business_time_decides(school: School) -> None:

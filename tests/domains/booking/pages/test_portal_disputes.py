@@ -8,7 +8,6 @@ from app.domains.booking import queries
 from app.domains.booking.models import BOOKED
 from tests.domains.booking.pages.support import Stage, words_of
 from tests.domains.booking.support import MONDAY
-from tests.domains.booking.test_after_booking import dispute
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,7 @@ def test_cancelling_says_why_it_can_not_be(stage: Stage, status: str, words: str
     def take_back() -> None:
         with stage.school.inside():
             seat_id = queries.seat_by_code(code).id
-        dispute(stage.school, seat_id, status)
+        stage.school.dispute(seat_id, status)
 
     stage.inside(take_back)
     answer = stage.browser("student").post(f"/learn/lessons/{code}/cancel", expected="4000")
