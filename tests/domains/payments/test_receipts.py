@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+from dataclasses import replace
 from typing import Any
 
 import pypdf
 import pytest
 from werkzeug.test import TestResponse
 
-from app.core import scope
+from app.core import clock, scope
 from app.core.db import db
+from app.core.pdf import ReceiptDocument, ReceiptLine
 from app.core.scope import platform_scope, tenant_scope
 from app.core.transaction import transaction
 from app.domains.accounts.models import Person
@@ -99,6 +102,61 @@ def test_a_credit_note_says_what_went_back_and_of_what(till: Till, storage: Loca
         f"Bestellung {bought.code}",
     ):
         assert part in text, part
+
+
+def test_what_stands_on_each_document(till: Till) -> None:
+    """Every word and amount of a receipt and of the notes about it, on the company's date."""
+    with clock.frozen(dt.datetime(2026, 12, 31, 23, 30, tzinfo=dt.UTC)):
+        bought = till.buy(line(4000), line(1000, quantity=2, tax_rate_bp=0, description="Workbook"))
+        for line_id, amount in zip(bought.lines, (1000, 500), strict=True):
+            till.refund(line_id, amount)
+            till.drain()
+    with till.open():
+        receipt, first, second = (receipts.document_of(row) for row in till.all(Receipt))
+    assert receipt == ReceiptDocument(
+        kind="receipt",
+        number="R-000001",
+        issued_on=dt.date(2027, 1, 1),
+        seller_name="Anna Tutors",
+        buyer_name="Student anna",
+        buyer_lines=("student@anna.test",),
+        lines=(
+            ReceiptLine(
+                description="Trial lesson",
+                quantity="1",
+                unit="€40.00",
+                net="€33.61",
+                tax_label="19 %",
+                tax="€6.39",
+                gross="€40.00",
+            ),  # fmt: skip
+            ReceiptLine(description="Workbook", quantity="2", unit="€10.00", gross="€20.00"),
+        ),
+        totals=(("Net", "€53.61"), ("Tax included", "€6.39"), ("Paid", "€60.00")),
+        paid_with="Paid by card",
+        notes=f"Order {bought.code}",
+        brand_color="#0b5fa5",
+        locale="en",
+    )
+    assert first == replace(
+        receipt,
+        kind="credit_note",
+        number="C-000001",
+        lines=(
+            ReceiptLine(
+                description="Trial lesson", net="€8.40", tax_label="19 %", tax="€1.60", gross="€10.00"
+            ),
+        ),
+        totals=(("Net", "€8.40"), ("Tax included", "€1.60"), ("Refunded", "€10.00")),
+        paid_with="Back to the card it was paid with",
+        corrects="R-000001",
+    )
+    assert second == replace(
+        first,
+        number="C-000002",
+        lines=(ReceiptLine(description="Workbook", gross="€5.00"),),
+        totals=(("Refunded", "€5.00"),),
+    )
 
 
 def test_the_taxes_of_all_notes_are_the_line_s(till: Till) -> None:
