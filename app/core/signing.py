@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
 from flask_babel import lazy_gettext as _l
-from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadData, Serializer, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 
 from app.core import clock
 from app.core.errors import DomainError
@@ -28,6 +29,19 @@ from app.core.errors import DomainError
 _ACCESS_TOKENS = "access tokens"
 # How itsdangerous signs for us; by itself it would take SHA-1.
 SHA256_SIGNATURE = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+
+
+# Bytes below which a signed text is not compressed. It would hardly become shorter, and itsdangerous has to
+# try to find that out: twice in the page of each new visitor.
+BRIEF = 400
+
+
+class BriefSerializer(URLSafeTimedSerializer):
+    """Reads all that itsdangerous's own writes, and the other way round."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        plain = Serializer.dump_payload(self, obj)
+        return base64_encode(plain) if len(plain) < BRIEF else super().dump_payload(obj)
 
 
 class LinkDead(DomainError):

@@ -1,14 +1,18 @@
-"""A planned change of SECRET_KEY: what the former key signed holds until it is taken away."""
+"""A planned change of SECRET_KEY: what the former key signed holds until it is taken away. How texts are signed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as some
+from itsdangerous import Serializer, URLSafeTimedSerializer
 
 from app.core import signing
-from app.core.signing import LinkDead
+from app.core.signing import BRIEF, BriefSerializer, LinkDead
 
 FORMER, PRESENT = "f" * 40, "p" * 40
 
@@ -61,3 +65,16 @@ def test_both_successors_of_a_refresh_token_are_known(keys: Flask) -> None:
     _change_key(keys, keep=True)
     assert signing.successors("token") == [signing.successor("token"), stored]
     assert signing.successor("token") != stored
+
+
+@given(some.dictionaries(some.text(max_size=20), some.text(max_size=600) | some.integers(), max_size=3))
+def test_brief_texts_are_not_compressed_and_all_are_read(value: dict[str, Any]) -> None:
+    """By itsdangerous's own serializer, too, and the other way round."""
+    brief, usual = BriefSerializer("key", salt="a"), URLSafeTimedSerializer("key", salt="a")
+    signed = brief.dumps(value)
+    assert brief.loads(signed) == usual.loads(signed) == brief.loads(usual.dumps(value)) == value
+    size = len(Serializer.dump_payload(brief, value))
+    if size < BRIEF:
+        assert not signed.startswith(".")
+    else:
+        assert signed.rsplit(".", 2)[0] == usual.dumps(value).rsplit(".", 2)[0]

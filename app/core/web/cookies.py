@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from flask import Flask, current_app
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import URLSafeTimedSerializer
+
+from app.core.signing import SHA256_SIGNATURE, BriefSerializer
 
 
 class SignedSessions(SecureCookieSessionInterface):
     """Flask's sessions, signed with HMAC-SHA-256 in place of SHA-1."""
 
-    digest_method = staticmethod(hashlib.sha256)
-
     def __init__(self) -> None:
-        self._made: tuple[object, URLSafeTimedSerializer | None] = (None, None)
+        self._made: tuple[object, BriefSerializer | None] = (None, None)
 
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+    def get_signing_serializer(self, app: Flask) -> BriefSerializer | None:
         """Made once for as long as the keys stay what they are, where Flask makes two for each request."""
-        keys = (app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ()))
+        keys = (*app.config["SECRET_KEY_FALLBACKS"], app.config["SECRET_KEY"])
         known, made = self._made
         if known != keys:
-            made = super().get_signing_serializer(app)
+            # The last one is what signs.
+            made = BriefSerializer(
+                keys, salt=self.salt, serializer=self.serializer, signer_kwargs=SHA256_SIGNATURE
+            )
             self._made = (keys, made)
         return made
 

@@ -13,19 +13,18 @@ from typing import Any, TypeVar
 import flask_wtf.csrf
 from flask import Flask, current_app, g, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
 
-from app.core.signing import SHA256_SIGNATURE
+from app.core.signing import SHA256_SIGNATURE, BriefSerializer
 
 F = TypeVar("F", bound=Callable[..., Any])
 csrf = CSRFProtect()
 
 
 @lru_cache(maxsize=8)
-def _serializer(secret_key: str | bytes, *, salt: str) -> URLSafeTimedSerializer:
+def _serializer(secret_key: str | bytes, *, salt: str) -> BriefSerializer:
     """As Flask-WTF makes one for each request, with HMAC-SHA-256 in place of SHA-1; it has no setting for
     that."""
-    return URLSafeTimedSerializer(secret_key, salt=salt, signer_kwargs=SHA256_SIGNATURE)
+    return BriefSerializer(secret_key, salt=salt, signer_kwargs=SHA256_SIGNATURE)
 
 
 flask_wtf.csrf.URLSafeTimedSerializer = _serializer
