@@ -9,9 +9,10 @@ The words are asked for once in a tenth of a second, however many people ask: wh
 page, Redis was a third of what it cost. For so long another process may still show them what it had.
 
 Pages are kept in this process, within a number of bytes; what several of its threads ask for at once is made
-once. Those of plain addresses that a second process has to make are in Redis for all further ones: most pages
-are asked for once before they are old, and putting each into Redis was a fifth of what making it cost. Where
-Redis is away a page is kept for two seconds, in this process only.
+once. One of a plain address that is asked for again goes into Redis for the other processes, and with the
+company's words they hear whether there is anything to look for: most pages are asked for once before they
+are old, and each question to Redis is a twentieth of what making one costs. Where Redis is away a page is
+kept for two seconds, in this process only.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ AWAY_SECONDS = 2.0
 HEARD_SECONDS = 0.1
 WAIT_SECONDS = 5.0
 _PREFIX = "pages"
-_ASKED = b"asked"  # in the place of a page that one process has made for itself
+_SHARED = "shared"  # beside a company's words, while any of its pages are in Redis
 
 Key = tuple[Any, ...]
 Revisions = tuple[Any, ...]
@@ -91,6 +92,15 @@ class Kept:
 
 
 @dataclass
+class _Known:
+    """A page that is kept here, until when, and whether Redis has it."""
+
+    page: Kept
+    until: float
+    is_shared: bool
+
+
+@dataclass
 class _Flight:
     """A page that somebody is making; the others wait for it."""
 
@@ -106,7 +116,7 @@ class PageCache:
         self._redis, self._build = redis, build
         self._most_bytes = megabytes * 1024 * 1024
         self._lock = threading.Lock()
-        self._pages: OrderedDict[Key, tuple[float, Kept]] = OrderedDict()
+        self._pages: OrderedDict[Key, _Known] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Key, _Flight] = {}
         self._heard: dict[int | str, tuple[float, Revisions]] = {}
@@ -122,7 +132,8 @@ class PageCache:
         """What stands under the key `also`, which must always be the same one, and the company's words as far
         as there are any: in one question. What was heard just now will do, unless it is to be asked `anew`.
         Raises RedisError."""
-        first, *words = self._hear(tenant_id, [also, *_words(tenant_id)], anew=anew)
+        keys = [also, *_words(tenant_id), _word(tenant_id, _SHARED)]
+        first, *words, _is_sharing = self._hear(tenant_id, keys, anew=anew)
         return first, tuple(words)
 
     def ask_word(self, key: str, *, anew: bool = False) -> Any:
@@ -171,9 +182,9 @@ class PageCache:
         with self._lock:  # what this process changes it knows at once, and need not ask for
             known = self._heard.get(tenant_id)
             if known is not None:
-                since, (first, *words) = known
+                since, (first, *words, is_sharing) = known
                 words = [new.get(kind, word) for kind, word in zip(KINDS, words, strict=True)]
-                self._heard[tenant_id] = (since, (first, *words))
+                self._heard[tenant_id] = (since, (first, *words, is_sharing))
         try:
             self._redis.mset({_word(tenant_id, kind): word for kind, word in new.items()})
         except RedisError:
@@ -181,31 +192,36 @@ class PageCache:
 
     # -- Pages ---------------------------------------------------------------------------------------------
 
-    def find(self, key: Key, make: Callable[[], Kept | None], *, kind: str, is_shared: bool) -> Kept | None:
+    def find(
+        self, key: Key, make: Callable[[], Kept | None], *, kind: str, shared_by: int | None
+    ) -> Kept | None:
         """The page of this key; where there is none it is made, once for all who ask. None where `make` says
-        that it can't be kept; whoever waited for it then makes their own. Raises what `make` raises."""
+        that it can't be kept; whoever waited for it then makes their own. Raises what `make` raises.
+        `shared_by` is the company that shares it with other processes, if any does."""
         with self._lock:
-            page = self._known(key)
-            if page is not None:
-                self._count(is_hit=True)
-                return page
+            known = self._known(key)
             flight = self._flights.get(key)
-            is_first = flight is None
-            if flight is None:
+            is_first = known is None and flight is None
+            if is_first:
                 flight = self._flights[key] = _Flight()
+        if known is not None:
+            self._count(is_hit=True)
+            if shared_by is not None and not known.is_shared:
+                self._share(shared_by, key, known)
+            return known.page
+        assert flight is not None
         if not is_first:
             flight.done.wait(WAIT_SECONDS)
             self._count(is_hit=flight.page is not None)
             return flight.page or make()
         try:
-            flight.page, is_wanted = self._elsewhere(key, kind) if is_shared else (None, False)
-            self._count(is_hit=flight.page is not None)
+            flight.page = self._elsewhere(shared_by, key) if shared_by is not None else None
+            is_shared = flight.page is not None
+            self._count(is_hit=is_shared)
             if flight.page is None:
                 flight.page = make()
-                if flight.page is not None and is_wanted:
-                    self._share(key, flight.page, kind)
             if flight.page is not None:
-                self._keep(key, flight.page, kind)
+                self._keep(key, flight.page, kind, is_shared=is_shared)
             return flight.page
         finally:
             with self._lock:
@@ -219,22 +235,21 @@ class PageCache:
             self.misses += 1
         metrics.PAGE_CACHE.labels("hit" if is_hit else "miss").inc()
 
-    def _known(self, key: Key) -> Kept | None:
+    def _known(self, key: Key) -> _Known | None:
         """Under the lock."""
         found = self._pages.get(key)
         if found is None:
             return None
-        until, page = found
-        if time.monotonic() >= until:
+        if time.monotonic() >= found.until:
             self._drop(key)
             return None
         self._pages.move_to_end(key)
-        return page
+        return found
 
-    def _keep(self, key: Key, page: Kept, kind: str) -> None:
+    def _keep(self, key: Key, page: Kept, kind: str, *, is_shared: bool) -> None:
         with self._lock:
             self._drop(key)
-            self._pages[key] = (time.monotonic() + LIVES_SECONDS[kind], page)
+            self._pages[key] = _Known(page, time.monotonic() + LIVES_SECONDS[kind], is_shared)
             self._bytes += page.size
             while self._bytes > self._most_bytes:
                 self._drop(next(iter(self._pages)))
@@ -242,26 +257,35 @@ class PageCache:
     def _drop(self, key: Key) -> None:
         found = self._pages.pop(key, None)
         if found is not None:
-            self._bytes -= found[1].size
+            self._bytes -= found.page.size
 
     # -- Redis ---------------------------------------------------------------------------------------------
 
-    def _elsewhere(self, key: Key, kind: str) -> tuple[Kept | None, bool]:
-        """(what another process has made, whether one has asked for it before): in one question, which leaves
-        our mark where nobody has."""
+    def _elsewhere(self, tenant_id: int, key: Key) -> Kept | None:
+        """What another process has made, where we heard of any."""
+        heard = self._heard.get(tenant_id)
+        if heard is None or heard[1][-1] is None:
+            return None
         try:
-            found = self._redis.set(self._name(key), _ASKED, nx=True, get=True, ex=LIVES_SECONDS[kind])
-            if not isinstance(found, bytes):
-                return None, False
-            return None if found == _ASKED else Kept.unpacked(found), True
-        except ValueError:
-            return None, True
-        except RedisError:
-            return None, False
+            found = self._redis.get(self._name(key))
+            return Kept.unpacked(found) if isinstance(found, bytes) else None
+        except (RedisError, ValueError):
+            return None
 
-    def _share(self, key: Key, page: Kept, kind: str) -> None:
+    def _share(self, tenant_id: int, key: Key, known: _Known) -> None:
+        """What was asked for again, once, and for no longer than it is kept here."""
+        with self._lock:
+            if known.is_shared:
+                return
+            known.is_shared = True
+        lives = int(known.until - time.monotonic())
+        if lives < 1:
+            return
         try:
-            self._redis.set(self._name(key), page.packed(), ex=LIVES_SECONDS[kind])
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(self._name(key), known.page.packed(), ex=lives)
+                pipe.set(_word(tenant_id, _SHARED), 1, ex=max(LIVES_SECONDS.values()))
+                pipe.execute()
         except RedisError:
             log.debug("a page could not be shared")
 

@@ -30,9 +30,9 @@ def cache(redis: Redis, *, megabytes: int = 1, build: str = "1") -> PageCache:
 
 
 def find(
-    found: PageCache, key: Key, make: Callable[[], Kept | None], *, is_shared: bool = True
+    found: PageCache, key: Key, make: Callable[[], Kept | None], *, shared_by: int | None = None
 ) -> Kept | None:
-    return found.find(key, make, kind=CONTENT, is_shared=is_shared)
+    return found.find(key, make, kind=CONTENT, shared_by=shared_by)
 
 
 def never() -> Kept:
@@ -60,65 +60,122 @@ def test_a_page_is_made_once(redis: Redis) -> None:
     assert find(here, ("a",), lambda: PAGE) == PAGE
     assert find(here, ("a",), never) == PAGE
     assert find(here, ("b",), lambda: None) is None
-    assert find(here, ("b",), lambda: PAGE, is_shared=False) == PAGE, "what could not be kept is made again"
+    assert find(here, ("b",), lambda: PAGE) == PAGE, "what could not be kept is made again"
     assert (here.hits, here.misses) == (1, 3)
 
 
-def test_what_a_second_process_has_to_make_is_there_for_all_further_ones(redis: Redis) -> None:
-    find(cache(redis), ("a",), lambda: PAGE)
-    other = Kept((b"of the second",), "")
-    assert find(cache(redis), ("a",), lambda: other) == other, "most pages are asked for once: not shared"
-    assert find(cache(redis), ("a",), never) == other
-    assert find(cache(redis, build="2"), ("a",), lambda: None) is None
+def asking(redis: Redis, build: str = "1") -> PageCache:
+    """A process that has heard of company 7."""
+    found = cache(redis, build=build)
+    found.ask(7, also="tenancy")
+    return found
+
+
+def shared(redis: Redis, page: Kept = PAGE) -> None:
+    """A page that somebody asked for again."""
+    here = asking(redis)
+    for _twice in range(2):
+        assert find(here, ("a",), lambda: page, shared_by=7) == page
+
+
+def test_what_is_asked_for_again_is_there_for_other_processes(redis: Redis) -> None:
+    here, before = asking(redis), asking(redis)
+    find(here, ("a",), lambda: PAGE, shared_by=7)
+    assert not redis.exists("pages:7:shared"), "most pages are asked for once"
+    find(here, ("a",), never, shared_by=7)
+    assert find(asking(redis), ("a",), never, shared_by=7) == PAGE
+    other = Kept((b"of another",), "")
+    assert find(before, ("a",), lambda: other, shared_by=7) == other, "it had heard of none"
+    assert find(asking(redis, build="2"), ("a",), lambda: None, shared_by=7) is None
     assert all(0 < redis.ttl(key) <= 300 for key in redis.scan_iter("pages:*"))
 
 
+def test_it_is_shared_once_and_by_one(redis: Redis) -> None:
+    """Whoever took it from there does not put it there again, nor who has put it there."""
+    shared(redis)
+    there = asking(redis)
+    find(there, ("a",), never, shared_by=7)
+    [name] = [key for key in redis.scan_iter("pages:*") if not key.startswith(b"pages:7:")]
+    redis.delete(name)
+    for _again in range(2):
+        find(there, ("a",), never, shared_by=7)
+    assert not redis.exists(name)
+
+
+def test_in_redis_it_lives_no_longer_than_here(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, now = asking(redis), time.monotonic()
+    find(here, ("a",), lambda: PAGE, shared_by=7)
+    find(here, ("b",), lambda: PAGE, shared_by=7)
+    monkeypatch.setattr(page_cache.time, "monotonic", lambda: now + page_cache.LIVES_SECONDS[CONTENT] - 10)
+    find(here, ("a",), never, shared_by=7)
+    [name] = [key for key in redis.scan_iter("pages:*") if not key.startswith(b"pages:7:")]
+    assert 0 < redis.ttl(name) <= 10
+    monkeypatch.setattr(page_cache.time, "monotonic", lambda: now + page_cache.LIVES_SECONDS[CONTENT] - 0.5)
+    find(here, ("b",), never, shared_by=7)
+    assert [key for key in redis.scan_iter("pages:*") if not key.startswith(b"pages:7:")] == [name]
+
+
 def test_what_is_one_process_s_own_is_not_looked_for(redis: Redis) -> None:
+    shared(redis)
+    assert find(asking(redis), ("a",), lambda: None) is None
     for _number in range(2):
-        find(cache(redis), ("own",), lambda: PAGE, is_shared=False)
-    assert not list(redis.scan_iter("pages:*"))
+        find(asking(redis), ("own",), lambda: PAGE)
+    assert len(list(redis.scan_iter("pages:*"))) == 2
+
+
+def test_where_no_page_is_shared_nobody_looks_for_one(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question to Redis is a twentieth of what making a page costs."""
+    here = asking(redis)
+
+    def ask(*_args: object, **_more: object) -> None:
+        raise AssertionError("Redis was asked")
+
+    for name in ("get", "set", "mget", "pipeline"):
+        monkeypatch.setattr(redis, name, ask)
+    assert find(here, ("a",), lambda: PAGE, shared_by=7) == PAGE
 
 
 def test_what_came_to_nothing_is_not_shared(redis: Redis) -> None:
+    here = asking(redis)
+
     def fail() -> Kept:
         raise LookupError
 
     for _number in range(2):
-        assert find(cache(redis), ("a",), lambda: None) is None
+        assert find(here, ("a",), lambda: None, shared_by=7) is None
         with pytest.raises(LookupError):
-            find(cache(redis), ("b",), fail)
-    assert find(cache(redis), ("a",), lambda: PAGE) == PAGE
-    assert find(cache(redis), ("a",), never) == PAGE
+            find(here, ("b",), fail, shared_by=7)
+    assert not redis.exists("pages:7:shared")
 
 
 def test_rubbish_in_redis_is_no_page_and_gives_way_to_one(redis: Redis) -> None:
-    find(cache(redis), ("a",), lambda: PAGE)
+    shared(redis)
     for key in redis.scan_iter("pages:*"):
         redis.set(key, b"rubbish")
-    assert find(cache(redis), ("a",), lambda: None) is None
-    assert find(cache(redis), ("a",), lambda: PAGE) == PAGE
-    assert find(cache(redis), ("a",), never) == PAGE
+    assert find(asking(redis), ("a",), lambda: None, shared_by=7) is None
+    shared(redis, Kept((b"another",), ""))
+    assert find(asking(redis), ("a",), never, shared_by=7) == Kept((b"another",), "")
 
 
 def test_nothing_is_kept_longer_than_its_kind_lives(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     here, now = cache(redis), time.monotonic()
-    here.find(("a",), lambda: PAGE, kind=FREE_TIMES, is_shared=False)
+    here.find(("a",), lambda: PAGE, kind=FREE_TIMES, shared_by=None)
     monkeypatch.setattr(page_cache.time, "monotonic", lambda: now + page_cache.LIVES_SECONDS[FREE_TIMES] + 1)
-    assert find(here, ("a",), lambda: None, is_shared=False) is None
+    assert find(here, ("a",), lambda: None) is None
 
 
 def test_the_page_that_nobody_asked_for_longest_goes_first(redis: Redis) -> None:
     here = cache(redis)
     large = Kept((b"x" * 400_000,), "")
     for key in ("a", "b"):
-        find(here, (key,), lambda: large, is_shared=False)
-    find(here, ("a",), never, is_shared=False)
-    find(here, ("c",), lambda: large, is_shared=False)
-    find(here, ("a",), never, is_shared=False)
-    assert find(here, ("b",), lambda: None, is_shared=False) is None
+        find(here, (key,), lambda: large)
+    find(here, ("a",), never)
+    find(here, ("c",), lambda: large)
+    find(here, ("a",), never)
+    assert find(here, ("b",), lambda: None) is None
     huge = Kept((b"x" * 2_000_000,), "")
-    assert find(here, ("d",), lambda: huge, is_shared=False) == huge
-    assert find(here, ("d",), lambda: None, is_shared=False) is None, "what does not fit is not kept"
+    assert find(here, ("d",), lambda: huge) == huge
+    assert find(here, ("d",), lambda: None) is None, "what does not fit is not kept"
 
 
 def test_a_change_is_another_revision_of_its_kind_and_company(redis: Redis) -> None:
@@ -230,9 +287,9 @@ def test_hits_and_misses_are_counted(redis: Redis) -> None:
         )
 
     before = counted("hit"), counted("miss")
-    here = cache(redis)
+    here = asking(redis)
     for _number in range(3):
-        find(here, ("a",), lambda: PAGE)
+        find(here, ("a",), lambda: PAGE, shared_by=7)
+    find(asking(redis), ("a",), never, shared_by=7)
     find(cache(redis), ("a",), lambda: PAGE)
-    find(cache(redis), ("a",), never)
     assert (counted("hit") - before[0], counted("miss") - before[1]) == (3, 2)

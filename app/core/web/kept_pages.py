@@ -46,7 +46,8 @@ def kept(view: Callable[[], Any], *, kind: str, args: Collection[str]) -> Any:
             other.append(answer)
         return page
 
-    page = cache.find(key, make, kind=kind, is_shared=not request.query_string)
+    shared_by = site().tenant_id if not request.query_string else None
+    page = cache.find(key, make, kind=kind, shared_by=shared_by)
     if page is None:
         return other[0]
     return Response(_filled(page), mimetype="text/html")
