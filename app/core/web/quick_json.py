@@ -1,5 +1,5 @@
-"""JSON answers by orjson. What it refuses (half of a surrogate pair, a number beyond 64 bits) is written by
-Flask's own way."""
+"""JSON by orjson, in answers and in pages. What it refuses (half of a surrogate pair, a number beyond 64
+bits) is written by Flask's own way."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.sansio.response import Response
 
 # As Flask writes: members in order, and times and dataclasses by its own rules.
-_AS_FLASK = (
-    orjson.OPT_SORT_KEYS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_APPEND_NEWLINE
-)
+_AS_FLASK = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_USUAL: tuple[dict[str, Any], ...] = ({}, {"sort_keys": True})  # what Flask asks for, and Jinja's `tojson`
 
 
 class QuickJSON(DefaultJSONProvider):
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        if kwargs in _USUAL:
+            try:
+                return orjson.dumps(obj, default=self.default, option=_AS_FLASK).decode()
+            except TypeError:
+                pass
+        return super().dumps(obj, **kwargs)
+
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        body = self._prepare_response_obj(args, kwargs)
-        try:
-            data = orjson.dumps(body, default=self.default, option=_AS_FLASK)
-        except TypeError:
-            return super().response(*args, **kwargs)
         made: Any = self._app.response_class
-        answer: Response = made(data, mimetype=self.mimetype)
+        answer: Response = made(
+            f"{self.dumps(self._prepare_response_obj(args, kwargs))}\n", mimetype=self.mimetype
+        )
         return answer

@@ -20,7 +20,8 @@ from markupsafe import Markup
 from app.core.web.quick_json import QuickJSON
 
 APP = Flask(__name__)
-QUICK, FLASK = QuickJSON(APP), DefaultJSONProvider(APP)
+APP.json = QUICK = QuickJSON(APP)
+FLASK = DefaultJSONProvider(APP)
 
 
 @dataclass
@@ -73,6 +74,15 @@ def test_what_is_written_by_rules(value: Any) -> None:
 def test_members_stand_in_order_and_text_as_it_is() -> None:
     assert QUICK.response({"b": "ä", "a": 1}).data == '{"a":1,"b":"ä"}\n'.encode()
     assert QUICK.response(a=1).data == b'{"a":1}\n'
+
+
+def test_what_pages_hold_is_safe_in_them() -> None:
+    page = APP.jinja_env.from_string("{{ value|tojson }}").render(value={"b": "</script>'&", "a": "ä"})
+    assert page == '{"a":"ä","b":"\\u003c/script\\u003e\\u0027\\u0026"}'
+
+
+def test_other_ways_are_flask_s() -> None:
+    assert QUICK.dumps({"b": 1, "a": 2}, indent=1, sort_keys=False) == '{\n "b": 1,\n "a": 2\n}'
 
 
 def test_what_is_no_number_is_none() -> None:

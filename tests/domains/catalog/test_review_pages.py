@@ -92,7 +92,7 @@ def test_a_student_says_how_it_was(world: World, offering: Offering) -> None:
         assert "Student anna" not in page, "no more of the name than that"
         assert SCRIPT not in page
         assert "&lt;script&gt;" in page
-        assert '"ratingValue": 4.0' in page
+        assert '"ratingValue":4.0' in page
         assert "4.0 out of 5 stars, 1 review" in student.get("/search").text
         assert "Kind." in student.get("/").text, "good words are quoted"
         assert "Kind." in student.get("/tutors/tutor-anna").text
