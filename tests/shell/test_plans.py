@@ -92,6 +92,14 @@ INSERT INTO user_session (token_hash, user_id, tenant_id, kind, created_at, last
   SELECT decode(lpad(to_hex(g), 64, '0'), 'hex'), 1000000 + g, tenant_id, 'web', '2027-01-01', '2027-01-01',
          '2028-01-01' FROM more;
 """
+# A rush: as many hold something of one company at once.
+HELD_BY_OTHERS = """
+INSERT INTO seat (tenant_id, code, lesson_id, actor, status, expires_at, renewals, price_minor, currency, policy,
+    moves, refund_minor, created_at, changed_at)
+  SELECT t.id, 'H' || g, 3000000 + g, 'v:' || 100 + g, 'held', '2028-01-01', 0, 4000, 'EUR', '{}', 0, 0,
+         '2027-01-01', '2027-01-01'
+  FROM tenant t CROSS JOIN generate_series(1, 3000) g WHERE t.slug = 'anna'
+"""
 FILLED = frozenset(re.findall(r"INSERT INTO ([a-z_]+)", MANY))
 
 
@@ -213,3 +221,19 @@ def test_no_large_table_is_read_as_a_whole(shop: World) -> None:
                 if scanned:
                     wrong.append(f"{what} reads all of {scanned}:\n{statement}\n{plan}")
     assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("what", ["a hold", "what somebody holds"])
+def test_what_others_hold_is_not_looked_through(shop: World, database: Database, what: str) -> None:
+    with psycopg.connect(
+        dbname=database.name, host=str(database.servers.socket_dir), user="postgres"
+    ) as owner:
+        owner.execute("SET LOCAL session_replication_role = replica")
+        owner.execute(HELD_BY_OTHERS)
+    with database.connect() as owner:
+        owner.execute("ANALYZE seat")
+    with shop.app.app_context(), tenant_scope(shop.anna.id):
+        found = plans_of(db.engine, lambda: HOT[what](shop))
+    plans = [plan for statement, plan in found.items() if "seat.actor =" in statement]
+    assert plans
+    assert all("on ix_seat_held_by" in plan or "using ix_seat_held_by" in plan for plan in plans), plans

@@ -305,6 +305,7 @@ class Seat(TenantOwned, Timestamped, Model):
             Index("ix_seat_tenant_id_student_id", "tenant_id", "student_id"),
             Index("ix_seat_tenant_id_payer_id", "tenant_id", "payer_id"),
             Index("ix_seat_held", "tenant_id", "expires_at", postgresql_where="status = 'held'"),
+            Index("ix_seat_held_by", "tenant_id", "actor", postgresql_where="status = 'held'"),
         )
 
     @property
