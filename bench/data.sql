@@ -140,7 +140,7 @@ INSERT INTO occupation (tenant_id, resource_kind, resource_id, during, lesson_id
   SELECT tenant_id, kind, CASE kind WHEN 'tutor' THEN tutor_id ELSE student_id END,
          tstzrange(starts_at, ends_at), id, CASE kind WHEN 'student' THEN id END
   FROM sold CROSS JOIN (VALUES ('tutor'), ('student')) k (kind)
-  WHERE seat_status <> 'cancelled' AND starts_at > CAST(:now AS timestamptz) - interval '90 days';
+  WHERE seat_status = 'booked';  -- what took place takes nobody's time any more
 
 INSERT INTO participation (tenant_id, student_id, offering_id, source_id, happened_at)
   SELECT tenant_id, student_id, tutor_id * 2, id, ends_at FROM sold WHERE seat_status = 'attended' ORDER BY id;

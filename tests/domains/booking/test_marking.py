@@ -32,6 +32,7 @@ from tests.domains.booking.support import (
     MINUTE,
     MONDAY,
     School,
+    add_hours,
     at,
     make_school,
 )
@@ -174,3 +175,34 @@ def test_one_lessons_trouble_does_not_keep_the_companys_others_waiting(
     with at(MONDAY), pytest.raises(ExceptionGroup):
         jobs.lapse_holds()
     assert (school.seat(sick).status, school.seat(well).status) == (HELD, LAPSED)
+
+
+def test_what_is_over_takes_nobodys_time(school: School) -> None:
+    """Else all that a tutor ever taught would be looked through at each hold. The pause after a lesson is over
+    later, and is forgotten with a lesson after it; of others' time nothing is."""
+    school.do(lambda: add_hours(school.tutor_id, buffer_after_minutes=15) and None)
+    first, second = school.book(), school.book(MONDAY + DAY, actor="v:b")
+    other = make_school(school.heard, "bert")
+    other.book(MONDAY + 9 * DAY)
+    assert (school.occupied(), other.occupied()) == (4, 2)
+    with at(MONDAY + HOUR + 5 * MINUTE):
+        mark(school, first, True)
+    assert (school.lesson_of(first).status, school.occupied()) == (DONE, 3), "the tutor rests"
+    with at(MONDAY + DAY + 30 * MINUTE):
+        mark(school, second, True)
+    assert (school.lesson_of(second).status, school.occupied()) == (SCHEDULED, 3), "it is under way"
+    with at(MONDAY + 3 * DAY):
+        jobs.finish_lessons()
+    assert (school.lesson_of(second).status, school.occupied()) == (DONE, 0)
+    assert other.occupied() == 2
+
+
+def test_nobody_waits_to_forget_what_others_forget(school: School, database: Database) -> None:
+    school.do(lambda: add_hours(school.tutor_id, buffer_after_minutes=15) and None)
+    first, second = school.book(), school.book(MONDAY + DAY, actor="v:b")
+    with at(MONDAY + HOUR):
+        mark(school, first, True)
+    with database.connect() as others, others.transaction(), at(MONDAY + DAY + 2 * HOUR):
+        others.execute("SELECT FROM occupation WHERE upper(during) < %s FOR UPDATE", [MONDAY + DAY])
+        mark(school, second, True)
+    assert (school.lesson_of(second).status, school.occupied()) == (DONE, 1)

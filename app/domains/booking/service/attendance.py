@@ -9,7 +9,7 @@ from app.core.states import move_to
 from app.domains.booking import events, policies, queries
 from app.domains.booking.errors import MarkingClosed, NotBooked, NotYet
 from app.domains.booking.models import ATTENDED, BOOKED, DONE, MISSED, SCHEDULED, Lesson, Seat
-from app.domains.booking.service.occupation import lock_seat
+from app.domains.booking.service.occupation import forget_past, lock_seat
 from app.domains.earnings import service as earnings
 
 
@@ -63,3 +63,4 @@ def _finish(lesson: Lesson) -> None:
     if not queries.seats_for_update([lesson.id], [BOOKED]):
         move_to(lesson, DONE)
         note(lesson, "took place")
+        forget_past(lesson)

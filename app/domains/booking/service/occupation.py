@@ -13,8 +13,20 @@ from functools import lru_cache
 from typing import Any
 
 from flask_babel import LazyString
-from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Range, insert
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.core import clock, plain
@@ -25,7 +37,7 @@ from app.core.events import announce
 from app.core.states import move_to
 from app.domains.booking import events, policies, queries
 from app.domains.booking.errors import SlotTaken
-from app.domains.booking.models import HELD, LAPSED, STUDENT, TUTOR, Lesson, Occupation, Seat
+from app.domains.booking.models import DONE, HELD, LAPSED, STUDENT, TUTOR, Lesson, Occupation, Seat
 from app.domains.booking.policies import Interval
 from app.domains.booking.queries import PlaceOfSeat
 from app.domains.catalog.models import GROUP
@@ -194,6 +206,27 @@ def vacate_student(seat: Seat) -> None:
 
 def vacate_lesson(lesson: Lesson) -> None:
     db.session.execute(delete(Occupation).where(Occupation.lesson_id == lesson.id))
+
+
+def forget_past(lesson: Lesson) -> None:
+    """It took place: what it and earlier ones took of its people's time is over, pauses included, and keeps
+    nobody from anything. Whoever wants their time looks through all that is there, since row-level security
+    lets no index compare ranges: of five years a hold cost the database six times as much."""
+    there = aliased(Occupation)
+    people = select(there.resource_id).where(there.lesson_id == lesson.id)
+    over = (
+        select(Occupation.id)
+        .join(Occupation.lesson)
+        .where(
+            Occupation.resource_kind.in_(queries.PEOPLE),
+            Occupation.resource_id.in_(people),
+            func.upper(Occupation.during) <= clock.now(),
+            Lesson.status == DONE,
+        )
+        .with_for_update(of=Occupation, skip_locked=True)  # what others forget just now
+    )
+    gone = delete(Occupation).where(Occupation.id.in_(over))
+    db.session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def _prolonging(*, with_tutor: bool) -> Update:
