@@ -224,7 +224,7 @@ SEATS = [
     ),
     (
         "seats and their lessons agree",
-        "UPDATE lesson SET status = 'done' WHERE status = 'done'",
+        "UPDATE lesson SET status = 'done' WHERE status = 'scheduled'",
         "is booked in a lesson that is done",
     ),
     (
@@ -234,7 +234,7 @@ SEATS = [
     ),
     (
         "seats and their lessons agree",
-        "UPDATE lesson SET status = 'cancelled' WHERE status = 'scheduled'",
+        "UPDATE lesson SET status = 'cancelled' WHERE status = 'done'",
         "in a lesson that is cancelled",
     ),
     (
