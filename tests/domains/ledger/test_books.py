@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import html
 import io
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,9 @@ from app.core.transaction import transaction
 from app.domains.accounts.models import Person
 from app.domains.ledger import queries, service
 from app.domains.ledger.models import CUSTOMER_FUNDS, PROVIDER_BALANCE, TENANT_REVENUE, TUTOR_PENDING
-from app.domains.ledger.service import Line
+from app.domains.ledger.policies import KIND_OF_ENTRY
+from app.domains.ledger.service import REVERSAL, Line
+from tests.support.databases import ROOT
 from tests.support.world import PLATFORM, World
 
 
@@ -142,3 +146,22 @@ def test_nothing_in_the_books_can_be_written_by_hand(books: World) -> None:
         )
         assert answer.status_code in {403, 404, 405}, method
     assert books.operator().get(f"/admin/postings/{posting.id}").status_code == 404
+
+
+def test_each_kind_of_entry_has_its_words() -> None:
+    """Those that the domains post, as their source names them, and what reverses one."""
+    posted = {REVERSAL}
+    for path in (ROOT / "app" / "domains").glob("**/*.py"):
+        posted |= _kinds_posted(path)
+    assert len(posted) > 10
+    assert posted == set(KIND_OF_ENTRY)
+
+
+def _kinds_posted(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(("ledger.post", "_post")):
+            continue
+        given = [*node.args, *(each.value for each in node.keywords if each.arg == "kind")]
+        found |= {each.value for each in given if isinstance(each, ast.Constant)}
+    return {kind for kind in found if isinstance(kind, str)}
