@@ -9,12 +9,14 @@ import pytest
 
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.events import Event
 from app.core.money import Money
 from app.core.scope import tenant_scope
 from app.core.states import MoveNotAllowed
 from app.core.transaction import transaction
-from app.domains.payments import jobs, queries, service
-from app.domains.payments.errors import NothingToRefund, RefundTooLarge
+from app.domains.ledger import queries as ledger
+from app.domains.payments import events, jobs, queries, service
+from app.domains.payments.errors import DisputedPayment, NothingToRefund, RefundTooLarge
 from app.domains.payments.models import Allocation, OrderLine, Payment, Receipt, Refund
 from tests.domains.payments.support import Bought, Till, line, race, state
 
@@ -71,7 +73,7 @@ def test_what_can_not_be_given_back(till: Till, amount: Money, error: type[Excep
     bought = till.buy()
     with pytest.raises(error) as refused:
         till.refund(bought.line, amount)
-    assert refused.value.status == 422  # type: ignore[attr-defined]
+    assert (refused.value.status, refused.value.field) == (422, "amount")  # type: ignore[attr-defined]
     assert till.all(Refund) == []
     assert noted(till) == (0, 0, 0)
 
@@ -79,8 +81,9 @@ def test_what_can_not_be_given_back(till: Till, amount: Money, error: type[Excep
 def test_more_than_is_left_is_refused(till: Till) -> None:
     bought = till.buy()
     till.refund(bought.line, 3000)
-    with pytest.raises(RefundTooLarge):
+    with pytest.raises(RefundTooLarge) as refused:
         till.refund(bought.line, 1001)
+    assert refused.value.field == "amount"
     assert noted(till) == (3000, 3000, 3000)
 
 
@@ -220,6 +223,74 @@ def test_only_failed_refunds_are_tried_again_and_only_while_there_is_money(till:
         service.try_again(queries.refund(refund_id))
     assert [refund.status for refund in till.all(Refund)] == ["failed", "requested"]
     assert noted(till) == (3000, 3000, 3000)
+
+
+def test_what_is_written_of_a_refund(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row, the books at each step under keys of their own, and who else hears of it; when it fails and is
+    tried again, too."""
+    heard: list[Event] = []
+    for kind in (events.RefundRequested, events.RefundSucceeded, events.RefundFailed):
+        monkeypatch.setitem(till.app.extensions["wiring"].now, kind, (heard.append,))
+    bought = till.buy()
+    with till.writing():
+        [made] = service.request_refund(
+            queries.line(bought.line), amount=Money(1500, "EUR"), reason="r" * 201, by="b" * 201
+        )
+    [refund] = till.all(Refund)
+    first = refund.code
+    assert (refund.id, refund.status, refund.reason, refund.requested_by) == (
+        made.id,
+        "requested",
+        "r" * 200,
+        "b" * 200,
+    )
+    with till.writing():
+        service.refuse_refund(refund.id, why="w" * 61)
+    [refund] = till.all(Refund)
+    assert (refund.status, refund.failure_code) == ("failed", "w" * 60)
+    with till.writing():
+        service.try_again(queries.refund(refund.id))
+    till.drain()
+    [refund] = till.all(Refund)
+    assert (refund.status, refund.failure_code) == ("succeeded", None)
+    assert till.trail(Refund, refund.id).count("tried again") == 1
+    with till.open():
+        entries = [(entry.kind, entry.key) for entry in ledger.entries_of("refund", refund.id)]
+    assert entries == [
+        ("refund", f"refund:{first}"),
+        ("refund_failed", f"refund-failed:{first}"),
+        ("refund", f"refund:{refund.code}"),
+        ("refunded", f"refunded:{refund.code}"),
+    ]
+    tenant_id = till.company.id
+    assert heard == [
+        events.RefundRequested(tenant_id, refund.id),
+        events.RefundFailed(tenant_id, refund.id),
+        events.RefundRequested(tenant_id, refund.id),
+        events.RefundSucceeded(tenant_id, refund.id),
+    ]
+
+
+def test_a_refund_of_a_disputed_payment_is_not_tried_again(till: Till) -> None:
+    bought = till.buy()
+    (refund_id,) = till.refund(bought.line, 1500)
+    with till.writing():
+        service.refuse_refund(refund_id, why="test")
+    till.controls.dispute(till.payment(bought).provider_ref or "")
+    till.hear(*till.events("charge.dispute.created"))
+    with till.open(), pytest.raises(DisputedPayment), transaction():
+        service.try_again(queries.refund(refund_id))
+    assert [refund.status for refund in till.all(Refund)] == ["failed"]
+
+
+def test_all_that_is_left_can_be_tried_again(till: Till) -> None:
+    bought = till.buy()
+    (refund_id,) = till.refund(bought.line, 4000)
+    with till.writing():
+        service.refuse_refund(refund_id, why="test")
+    with till.writing():
+        service.try_again(queries.refund(refund_id))
+    assert noted(till) == (4000, 4000, 4000)
 
 
 def test_amounts_go_back_in_the_steps_that_the_provider_can_move(till: Till) -> None:
