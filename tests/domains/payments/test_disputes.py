@@ -144,3 +144,17 @@ def test_what_is_written_of_a_dispute(till: Till, monkeypatch: pytest.MonkeyPatc
         events.DisputeOpened(tenant_id, dispute.id),
         events.DisputeClosed(tenant_id, dispute.id, won=outcome == "won"),
     ]
+
+
+def test_a_bank_s_mere_question_takes_nothing(till: Till) -> None:
+    """Money moves, and refunds stop, once it is a dispute."""
+    bought = till.buy()
+    payment, before = till.payment(bought), till.balances()
+    asked = ProviderDispute(
+        "dp_1", payment.provider_ref or "", 4000, "EUR", "warning_needs_response", "fraudulent"
+    )
+    for status in ("warning_needs_response", "warning_under_review", "warning_closed"):
+        with till.writing():
+            assert service.record_dispute(payment.id, replace(asked, status=status)) is None
+    assert (till.all(Dispute), till.balances()) == ([], before)
+    till.refund(bought.line, 100)

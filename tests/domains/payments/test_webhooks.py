@@ -9,10 +9,11 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from werkzeug.serving import make_server
 
 from app.core import clock
+from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.outside import ProviderUnavailable
 from app.core.scope import platform_scope
@@ -196,11 +197,28 @@ def test_what_is_in_the_books_is_no_news(till: Till) -> None:
     till.drain()
     before = state(till, bought)
     assert till.tell(*till.events("payment_intent.succeeded")).status_code == 200
-    assert [(e.status, e.note, e.tenant_id) for e in till.told()] == [
-        ("processed", "was known", till.company.id)
-    ]
+    [told] = till.told()
+    assert (told.status, told.note, told.tenant_id) == ("processed", "was known", till.company.id)
+    assert told.processed_at == told.received_at
     assert till.drain() == 0
     assert state(till, bought) == before
+
+
+def test_what_we_made_ourselves_is_no_news(till: Till) -> None:
+    """That there is a payment comes with each one, mostly before the answer to our own call."""
+    till.start(till.place())
+    till.drain()
+    assert till.tell(*till.events("payment_intent.created")).status_code == 200
+    [told] = till.told()
+    assert (told.status, told.note, told.tenant_id) == ("processed", "was known", till.company.id)
+    assert till.drain() == 0
+
+
+def test_what_is_to_be_worked_off_is_not_processed_yet(till: Till) -> None:
+    till.pay(till.place())
+    assert till.tell(*till.events("payment_intent.succeeded")).status_code == 200
+    [told] = till.told()
+    assert (told.status, told.note, told.processed_at, told.tenant_id) == ("received", None, None, None)
 
 
 def test_what_was_booked_meanwhile_is_not_asked_for_again(
@@ -354,10 +372,12 @@ def test_hostile_text_and_secrets_are_not_kept(till: Till) -> None:
     (event,) = till.events("payment_intent.succeeded")
     event["data"]["object"]["description"] = "nul \x00, half \ud800, <script>alert(1)</script>"
     event["data"]["object"]["receipt_email"] = "somebody@example.org"
+    event["data"]["object"]["parts"] = ["a\x00b", ["\ud800"], 1]
     till.hear(event)
     (stored,) = till.told()
     kept = json.dumps(stored.payload)
     assert "<script>" in kept
+    assert stored.payload["data"]["object"]["parts"] == ["ab", ["?"], 1]
     for never in ("client_secret", "_secret_", "somebody@example.org", "\\u0000", "\\ud800"):
         assert never not in kept
     assert stored.status == "processed"
@@ -374,6 +394,9 @@ def test_an_operator_has_one_worked_off_again(till: Till) -> None:
     till.drain()
     assert [event.status for event in till.told()] == ["processed"]
     assert state(till, bought) == before
+    with till.app.app_context(), platform_scope("test"):
+        done = db.session.scalars(select(AuditEntry.verb).where(AuditEntry.thing_type == "provider_event"))
+        assert "tried again" in done.all()
 
 
 def test_a_message_waits_while_the_provider_is_away(till: Till) -> None:
