@@ -94,9 +94,9 @@ def test_all_is_given_back(world: World) -> None:
     assert (earning.gross_minor, earning.tutor_minor) == (0, 0)
     assert standing(world) == {CUSTOMER_FUNDS: 6000}
     with at(world):
-        assert [(e.key, e.kind) for e in ledger.entries_of("seat", 1)] == [
-            ("sale:1", "sale"),
-            ("giveback:1:1", "giveback"),
+        assert [(e.key, e.kind, e.memo) for e in ledger.entries_of("seat", 1)] == [
+            ("sale:1", "sale", "Piano, 60 minutes"),
+            ("giveback:1:1", "giveback", "Piano, 60 minutes: Cancelled in time"),
         ]
         assert not any(row.balance.minor for row in ledger.trial_balance() if row.person_id)
 

@@ -5,9 +5,22 @@ from __future__ import annotations
 import random
 
 import pytest
+from flask import Flask
 
 from app.core.money import CurrencyMismatch, Money
+from app.domains.earnings import policies
+from app.domains.earnings.models import Earning
 from app.domains.earnings.policies import Shares, split_sale
+from app.domains.ledger.models import (
+    PLATFORM_FEE,
+    TAX_PAYABLE,
+    TENANT_REVENUE,
+    TUTOR_CLEARED,
+    TUTOR_PENDING,
+    LedgerAccount,
+    LedgerEntry,
+    Posting,
+)
 from tests.domains.earnings.support import eur, tax_in
 
 
@@ -76,3 +89,39 @@ def test_giving_back_bit_by_bit_ends_with_nothing() -> None:
             left -= part
         assert minor(left) == (0, 0, 0, 0)
     assert minor(left.part(eur(0))) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("platform_bp", "tutor_bp", "taken"), [(500, 7000, 7000), (2000, 9000, 8000), (10_000, 7000, 0)]
+)
+def test_the_platform_comes_before_the_tutor(platform_bp: int, tutor_bp: int, taken: int) -> None:
+    earning = Earning(platform_fee_bp=platform_bp, tutor_share_bp=tutor_bp)
+    assert policies.tutor_bp(earning) == taken
+
+
+@pytest.mark.parametrize(
+    ("moved", "shares"),
+    [
+        # A sale; what is given back of one that cleared meanwhile; one with neither tax nor fee.
+        (
+            {TAX_PAYABLE: -958, PLATFORM_FEE: -252, TENANT_REVENUE: -1261, TUTOR_PENDING: -3529},
+            (958, 252, 1261, 3529),
+        ),
+        ({TAX_PAYABLE: 96, PLATFORM_FEE: 25, TENANT_REVENUE: 126, TUTOR_CLEARED: 353}, (96, 25, 126, 353)),
+        ({TUTOR_PENDING: -6000}, (0, 0, 0, 6000)),
+        ({PLATFORM_FEE: -6000}, (0, 6000, 0, 0)),
+    ],
+)
+def test_what_an_entry_moved_for_each(moved: dict[str, int], shares: tuple[int, ...]) -> None:
+    entry = LedgerEntry(
+        postings=[
+            Posting(account=LedgerAccount(code=code), amount_minor=amount) for code, amount in moved.items()
+        ]
+    )
+    assert minor(policies.shares_in(entry, "EUR")) == shares
+
+
+def test_percents_are_written_with_all_their_places(app: Flask) -> None:
+    with app.test_request_context():
+        found = [policies.percent(basis_points) for basis_points in (0, 7000, 1250, 3333, 1)]
+    assert found == ["0%", "70%", "12.5%", "33.33%", "0.01%"]

@@ -102,6 +102,23 @@ def test_wrong_terms_are_refused(world: World, wrong: dict[str, object], field: 
     assert raised.value.field == field
 
 
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"tutor_share_bp": 0},
+        {"tutor_share_bp": 10_000},
+        {"hold_days": 0},
+        {"hold_days": 90},
+        {"valid_from": AT - dt.timedelta(minutes=2)},  # typed to the minute, and sent a moment later
+    ],
+)
+def test_each_limit_of_terms_is_allowed(world: World, bound: dict[str, object]) -> None:
+    good = {"name": " Terms ", "person": None, "tutor_share_bp": 7000, "hold_days": 7}
+    with at(world):
+        made = service.plan_commission(**{**good, **bound})
+    assert (made.name, made.valid_from) == ("Terms", AT), "never from before now on"
+
+
 # -- in the admin -----------------------------------------------------------------------------------------
 
 FORM = {"name": "Autumn", "person": "", "tutor_share_bp": "72,5 %", "hold_days": "10", "valid_from": ""}
