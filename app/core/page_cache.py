@@ -43,6 +43,7 @@ AWAY_SECONDS = 2.0
 HEARD_SECONDS = 0.1
 WAIT_SECONDS = 5.0
 _PREFIX = "pages"
+_HERE = secrets.token_hex(8)
 _SHARED = "shared"  # beside a company's words, while any of its pages are in Redis
 
 Key = tuple[Any, ...]
@@ -93,7 +94,7 @@ class Kept:
 
 @dataclass
 class _Known:
-    """A page that is kept here, until when, and whether Redis has it."""
+    """A page that is kept here, until when, and whether Redis has it, or is about to."""
 
     page: Kept
     until: float
@@ -173,22 +174,26 @@ class PageCache:
 
     @staticmethod
     def away() -> Revisions:
-        """What counts for the next moment where there are no words."""
-        return (("away", int(time.monotonic() / AWAY_SECONDS)),) * len(KINDS)
+        """What counts for the next moment where there are no words; no other machine says the same."""
+        return (("away", _HERE, int(time.monotonic() / AWAY_SECONDS)),) * len(KINDS)
 
     def forget(self, tenant_id: int, kinds: Iterable[str] = KINDS) -> None:
         """What was kept of a company is old; after the commit that changed it."""
         new = {kind: secrets.token_hex(8).encode() for kind in kinds}
-        with self._lock:  # what this process changes it knows at once, and need not ask for
+        try:
+            # Before anybody here knows them: a word that is late in Redis may take the place of a later one,
+            # and nothing may be kept under it by then.
+            self._redis.mset({_word(tenant_id, kind): word for kind, word in new.items()})
+        except RedisError:
+            log.warning("pages could not be told that they are old; they are kept a minute or two")
+            self.ask_anew(tenant_id)
+            return
+        with self._lock:  # what this thread changed it need not ask for
             known = self._heard.get(tenant_id)
             if known is not None:
                 since, (first, *words, is_sharing) = known
                 words = [new.get(kind, word) for kind, word in zip(KINDS, words, strict=True)]
                 self._heard[tenant_id] = (since, (first, *words, is_sharing))
-        try:
-            self._redis.mset({_word(tenant_id, kind): word for kind, word in new.items()})
-        except RedisError:
-            log.warning("pages could not be told that they are old; they are kept a minute or two")
 
     # -- Pages ---------------------------------------------------------------------------------------------
 
@@ -287,6 +292,7 @@ class PageCache:
                 pipe.set(_word(tenant_id, _SHARED), 1, ex=max(LIVES_SECONDS.values()))
                 pipe.execute()
         except RedisError:
+            known.is_shared = False  # whoever asks next tries again
             log.debug("a page could not be shared")
 
     def _name(self, key: Key) -> str:

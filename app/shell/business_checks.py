@@ -110,6 +110,23 @@ ONE_PLACE = Search(
     """,
     "{resource_kind} {resource_id}: occupations {id} and {other} overlap",
 )
+LESSONS_APART = Search(
+    """
+    WITH there AS (
+        SELECT tenant_id, id AS lesson_id, tutor_id AS person_id, starts_at, ends_at FROM lesson
+        WHERE status IN ('scheduled', 'done')
+        UNION ALL
+        SELECT s.tenant_id, l.id, s.student_id, l.starts_at, l.ends_at FROM seat s
+          JOIN lesson l ON l.tenant_id = s.tenant_id AND l.id = s.lesson_id
+        WHERE s.status IN ('booked', 'attended', 'missed') AND s.student_id IS NOT NULL
+    ), in_order AS (
+        SELECT *, max(ends_at) OVER (PARTITION BY tenant_id, person_id ORDER BY starts_at, lesson_id
+                                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
+        FROM there)
+    SELECT lesson_id, person_id FROM in_order WHERE starts_at < busy_until
+    """,
+    "person {person_id} is in lesson {lesson_id} while another one of theirs goes on",
+)
 TIME_TAKEN = Search(
     """
     SELECT 'lesson' AS name, l.id, 'tutor' AS person FROM lesson l
@@ -365,6 +382,7 @@ RULES = (
     ("no balance that may not be negative is negative", NOT_NEGATIVE),
     ("each posting is in its account's currency", ONE_CURRENCY),
     ("nobody is in two places at once", ONE_PLACE),
+    ("nobody teaches or learns in two lessons at once", LESSONS_APART),
     ("each lesson to come occupies its people", TIME_TAKEN),
     ("no time is taken for nothing", TIME_FREE),
     ("no lesson holds more seats than it has", SEATS_COUNTED),

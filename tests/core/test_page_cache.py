@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.core import metrics, page_cache
-from app.core.page_cache import CONTENT, FREE_TIMES, Kept, Key, PageCache
+from app.core.page_cache import CONTENT, FREE_TIMES, Kept, Key, PageCache, Revisions
 from tests.support.databases import Database
 
 PAGE = Kept((b"<p>", "ä</p>\n".encode(), b"", b"end"), "ntn")
@@ -213,6 +214,29 @@ def test_the_words_are_asked_for_once_in_a_tenth_of_a_second(
     assert another == b"word", "and nobody was asked for it"
     now[0] += page_cache.HEARD_SECONDS
     assert there.ask(7, also="another")[1] == third, "the others hear the same"
+
+
+def test_nothing_is_kept_under_a_word_that_is_late_in_redis(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody changes more while our word is on its way, and it takes the place of theirs: whoever looked
+    meanwhile must not have known it yet."""
+    here, there = asking(redis), asking(redis)
+    seen: list[Revisions] = []
+    usual = redis.mset
+
+    def late(words: Any) -> Any:
+        monkeypatch.setattr(redis, "mset", usual)
+        seen.append(here.ask(7, also="tenancy")[1])
+        there.forget(7)
+        return usual(words)
+
+    here.revisions(7)
+    here.ask(7, also="tenancy", anew=True)
+    monkeypatch.setattr(redis, "mset", late)
+    here.forget(7)
+    [meanwhile] = seen
+    assert not set(meanwhile) & set(here.ask(7, also="tenancy", anew=True)[1])
 
 
 def test_without_redis_a_page_lives_for_two_seconds(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

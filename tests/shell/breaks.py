@@ -191,6 +191,12 @@ BOOKS = [
 SEATS = [
     ("nobody is in two places at once", A_SECOND_OCCUPATION, "overlap"),
     (
+        "nobody teaches or learns in two lessons at once",
+        "UPDATE lesson SET tutor_id = (SELECT min(tutor_id) FROM lesson), starts_at = '2027-01-18 09:00+00',"
+        " ends_at = '2027-01-18 10:00+00'",
+        "while another one",
+    ),
+    (
         "each lesson to come occupies its people",
         "DELETE FROM occupation WHERE resource_kind = 'tutor'",
         "does not occupy its tutor",

@@ -1,5 +1,5 @@
 """JSON by orjson, in answers and in pages. What it refuses (half of a surrogate pair, a number beyond 64
-bits) is written by Flask's own way."""
+bits) is written by Flask's own way; what is no number (NaN) becomes null, where Flask would write no JSON."""
 
 from __future__ import annotations
 

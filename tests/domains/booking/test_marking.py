@@ -16,6 +16,7 @@ from app.domains.booking.errors import (
     MarkingClosed,
     NotBooked,
     NotYet,
+    SlotTaken,
 )
 from app.domains.booking.models import (
     ATTENDED,
@@ -26,6 +27,7 @@ from app.domains.booking.models import (
     MISSED,
     SCHEDULED,
 )
+from app.domains.booking.service import occupation
 from tests.domains.booking.support import (
     DAY,
     HOUR,
@@ -178,31 +180,45 @@ def test_one_lessons_trouble_does_not_keep_the_companys_others_waiting(
 
 
 def test_what_is_over_takes_nobodys_time(school: School) -> None:
-    """Else all that a tutor ever taught would be looked through at each hold. The pause after a lesson is over
-    later, and is forgotten with a lesson after it; of others' time nothing is."""
-    school.do(lambda: add_hours(school.tutor_id, buffer_after_minutes=15) and None)
+    """Else all that a tutor ever taught would be looked through at each hold. Of others' time nothing goes."""
     first, second = school.book(), school.book(MONDAY + DAY, actor="v:b")
     other = make_school(school.heard, "bert")
     other.book(MONDAY + 9 * DAY)
     assert (school.occupied(), other.occupied()) == (4, 2)
-    with at(MONDAY + HOUR + 5 * MINUTE):
+    with at(MONDAY + HOUR):
         mark(school, first, True)
-    assert (school.lesson_of(first).status, school.occupied()) == (DONE, 3), "the tutor rests"
+    assert (school.lesson_of(first).status, school.occupied()) == (DONE, 4), "it ended just now"
     with at(MONDAY + DAY + 30 * MINUTE):
         mark(school, second, True)
-    assert (school.lesson_of(second).status, school.occupied()) == (SCHEDULED, 3), "it is under way"
+    assert (school.lesson_of(second).status, school.occupied()) == (SCHEDULED, 4), "it is under way"
     with at(MONDAY + 3 * DAY):
         jobs.finish_lessons()
     assert (school.lesson_of(second).status, school.occupied()) == (DONE, 0)
     assert other.occupied() == 2
 
 
+def test_the_pause_before_a_lesson_reaches_back_to_one_that_is_over(school: School) -> None:
+    """By four hours, at most: for so long a lesson that took place keeps the next one away."""
+    terms = {"buffer_before_minutes": 240, "notice_minutes": 0}
+    school.do(lambda: add_hours(school.tutor_id, **terms) and None)
+    first, second = school.book(), school.book(MONDAY + 7 * DAY, actor="v:b")
+    with at(MONDAY + HOUR):
+        mark(school, first, True)
+    with at(MONDAY + 5 * HOUR - MINUTE):
+        school.do(lambda: occupation.forget_past(school.lesson_of(first)))
+        assert school.occupied() == 4
+    with at(MONDAY + 4 * HOUR + 20 * MINUTE), pytest.raises(SlotTaken):
+        school.move(second, MONDAY + 4 * HOUR + 30 * MINUTE)
+    with at(MONDAY + 5 * HOUR):
+        school.do(lambda: occupation.forget_past(school.lesson_of(first)))
+        assert school.occupied() == 2
+
+
 def test_nobody_waits_to_forget_what_others_forget(school: School, database: Database) -> None:
-    school.do(lambda: add_hours(school.tutor_id, buffer_after_minutes=15) and None)
     first, second = school.book(), school.book(MONDAY + DAY, actor="v:b")
     with at(MONDAY + HOUR):
         mark(school, first, True)
-    with database.connect() as others, others.transaction(), at(MONDAY + DAY + 2 * HOUR):
+    with database.connect() as others, others.transaction(), at(MONDAY + 2 * DAY + 2 * HOUR):
         others.execute("SELECT FROM occupation WHERE upper(during) < %s FOR UPDATE", [MONDAY + DAY])
         mark(school, second, True)
-    assert (school.lesson_of(second).status, school.occupied()) == (DONE, 1)
+    assert (school.lesson_of(second).status, school.occupied()) == (DONE, 2)

@@ -1,6 +1,7 @@
 """The rules of booking, pure: what is offered when, what a cancellation gives back, what may be moved."""
 
 from app.domains.booking.policies.availability import (
+    LONGEST_BUFFER_MINUTES,
     Interval,
     Slot,
     Terms,
@@ -40,6 +41,7 @@ from app.domains.booking.policies.selling import Sold, SoldVariant
 __all__ = [
     "COUNTS_FROM",
     "HOLD_LIFE",
+    "LONGEST_BUFFER_MINUTES",
     "MARKED_AFTER",
     "MARKING_OPEN",
     "MAX_HOLDS",

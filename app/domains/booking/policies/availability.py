@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from app.domains.booking.errors import SkippedTime
 
+LONGEST_BUFFER_MINUTES = 240
 _MINUTE = dt.timedelta(minutes=1)
 _DAY = dt.timedelta(days=1)
 _FARTHEST = 3 * 366 * _DAY  # dates of group classes are planned ahead; slots end with the tutor's horizon

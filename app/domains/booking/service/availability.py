@@ -14,7 +14,7 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.core.events import announce
 from app.domains.accounts.models import Person
-from app.domains.booking import events, queries
+from app.domains.booking import events, policies, queries
 from app.domains.booking.models import AvailabilityOverride, AvailabilityRule, AvailabilitySchedule
 from app.domains.tenancy.policies import is_timezone
 
@@ -22,8 +22,8 @@ DAY_MINUTES = 1440
 STEPS = (5, 10, 15, 20, 30, 60)
 MOST_STRETCHES = 24  # a day
 _RANGES = {
-    "buffer_before_minutes": (0, 240),
-    "buffer_after_minutes": (0, 240),
+    "buffer_before_minutes": (0, policies.LONGEST_BUFFER_MINUTES),
+    "buffer_after_minutes": (0, policies.LONGEST_BUFFER_MINUTES),
     "notice_minutes": (0, 43_200),
     "horizon_days": (1, 365),
 }

@@ -208,10 +208,15 @@ def vacate_lesson(lesson: Lesson) -> None:
     db.session.execute(delete(Occupation).where(Occupation.lesson_id == lesson.id))
 
 
+_REACH = dt.timedelta(minutes=policies.LONGEST_BUFFER_MINUTES)
+_FORGOTTEN = 500  # rows at most with one lesson: who has years of them behind them keeps nobody waiting
+
+
 def forget_past(lesson: Lesson) -> None:
-    """It took place: what it and earlier ones took of its people's time is over, pauses included, and keeps
-    nobody from anything. Whoever wants their time looks through all that is there, since row-level security
-    lets no index compare ranges: of five years a hold cost the database six times as much."""
+    """It took place: what earlier ones took of its people's time is over, and keeps nobody from anything. Not
+    what ended just now: the pause before a lesson to come may reach back to it. Whoever wants their time
+    looks through all that is there, since row-level security lets no index compare ranges: of five years a
+    hold cost the database six times as much."""
     there = aliased(Occupation)
     people = select(there.resource_id).where(there.lesson_id == lesson.id)
     over = (
@@ -220,9 +225,10 @@ def forget_past(lesson: Lesson) -> None:
         .where(
             Occupation.resource_kind.in_(queries.PEOPLE),
             Occupation.resource_id.in_(people),
-            func.upper(Occupation.during) <= clock.now(),
+            func.upper(Occupation.during) <= clock.now() - _REACH,
             Lesson.status == DONE,
         )
+        .limit(_FORGOTTEN)
         .with_for_update(of=Occupation, skip_locked=True)  # what others forget just now
     )
     gone = delete(Occupation).where(Occupation.id.in_(over))
