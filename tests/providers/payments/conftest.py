@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _never_in_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+def _of_no_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "_redis", lambda: None)
     monkeypatch.setattr(outside, "_in_transaction", outside._never)
 
 
