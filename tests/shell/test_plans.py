@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import psycopg
@@ -103,19 +103,24 @@ INSERT INTO seat (tenant_id, code, lesson_id, actor, status, expires_at, renewal
 FILLED = frozenset(re.findall(r"INSERT INTO ([a-z_]+)", MANY))
 
 
+def fill(database: Database, statements: str, tables: Iterable[str]) -> None:
+    """Rows without what they point at, and PostgreSQL knows how many there are."""
+    with psycopg.connect(
+        dbname=database.name, host=str(database.servers.socket_dir), user="postgres"
+    ) as owner:
+        owner.execute("SET LOCAL session_replication_role = replica")
+        owner.execute(statements)
+    with database.connect() as owner:
+        owner.execute(f"ANALYZE {', '.join(sorted(tables))}")
+
+
 @pytest.fixture
 def shop(world: World, database: Database) -> Iterator[World]:
     """Anna's offering, booked once, beside three thousand of everything that is bert's."""
     with clock.frozen(NOW):
         offering = lived.publish(world)
         lived.book(world, offering)
-        with psycopg.connect(
-            dbname=database.name, host=str(database.servers.socket_dir), user="postgres"
-        ) as owner:
-            owner.execute("SET LOCAL session_replication_role = replica")
-            owner.execute(MANY)
-        with database.connect() as owner:
-            owner.execute(f"ANALYZE {', '.join(sorted(FILLED))}")
+        fill(database, MANY, FILLED)
         yield world
 
 
@@ -225,13 +230,7 @@ def test_no_large_table_is_read_as_a_whole(shop: World) -> None:
 
 @pytest.mark.parametrize("what", ["a hold", "what somebody holds"])
 def test_what_others_hold_is_not_looked_through(shop: World, database: Database, what: str) -> None:
-    with psycopg.connect(
-        dbname=database.name, host=str(database.servers.socket_dir), user="postgres"
-    ) as owner:
-        owner.execute("SET LOCAL session_replication_role = replica")
-        owner.execute(HELD_BY_OTHERS)
-    with database.connect() as owner:
-        owner.execute("ANALYZE seat")
+    fill(database, HELD_BY_OTHERS, ["seat"])
     with shop.app.app_context(), tenant_scope(shop.anna.id):
         found = plans_of(db.engine, lambda: HOT[what](shop))
     plans = [plan for statement, plan in found.items() if "seat.actor =" in statement]

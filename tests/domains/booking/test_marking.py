@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from sqlalchemy import CheckConstraint
 
 from app.core import schedule as recurring
 from app.core.db import db
 from app.core.schedule import Recurring, Schedule
 from app.core.scope import platform_scope, tenant_scope
-from app.domains.booking import events, jobs, queries, service
+from app.domains.booking import events, jobs, policies, queries, service
 from app.domains.booking.errors import (
     CannotCancel,
     MarkingClosed,
@@ -26,6 +27,7 @@ from app.domains.booking.models import (
     LAPSED,
     MISSED,
     SCHEDULED,
+    AvailabilitySchedule,
 )
 from app.domains.booking.service import occupation
 from tests.domains.booking.support import (
@@ -212,6 +214,16 @@ def test_the_pause_before_a_lesson_reaches_back_to_one_that_is_over(school: Scho
     with at(MONDAY + 5 * HOUR):
         school.do(lambda: occupation.forget_past(school.lesson_of(first)))
         assert school.occupied() == 2
+
+
+def test_no_pause_reaches_farther_back_than_what_is_kept() -> None:
+    limits = {
+        str(rule.sqltext)
+        for rule in AvailabilitySchedule.__table__.constraints
+        if isinstance(rule, CheckConstraint) and "buffer" in str(rule.sqltext)
+    }
+    most = policies.LONGEST_BUFFER_MINUTES
+    assert limits == {f"buffer_{side}_minutes BETWEEN 0 AND {most}" for side in ("before", "after")}
 
 
 def test_nobody_waits_to_forget_what_others_forget(school: School, database: Database) -> None:
