@@ -164,7 +164,7 @@ def _tutors_events(first: dt.date, last: dt.date) -> list[Event]:
     if schedule is None:
         return found
     taken = queries.taken_of(person_id, since=since, until=until)
-    return [*found, *hours_events(schedule, taken, since=since, until=until, zone=zone)]
+    return [*found, *hours_events(schedule, taken, since=since, until=until, zone=zone, now=now)]
 
 
 # -- Both --------------------------------------------------------------------------------------------------

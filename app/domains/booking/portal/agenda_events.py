@@ -65,7 +65,7 @@ def event_of_seat(seat: Seat, zone: str, now: dt.datetime, *, named: bool) -> Ev
     names = [lesson.tutor.full_name]
     if named and seat.student is not None:
         names.append(seat.student.full_name)
-    badge = words.seat_badge(seat)
+    badge = words.seat_badge(seat, lesson, now)
     return Event(
         id=seat.code,
         kind=LESSON,
@@ -90,7 +90,7 @@ def event_of_lesson(lesson: Lesson, zone: str, now: dt.datetime) -> Event:
     more = len(names) - NAMES
     shown = ", ".join(names[:NAMES])
     people = _("%(names)s and %(num)s more", names=shown, num=more) if more > 0 else shown
-    badge = words.lesson_badge(lesson)
+    badge = words.lesson_badge(lesson, now)
     counts = lesson.offering.kind == GROUP and lesson.status != CANCELLED
     return Event(
         id=lesson.code,
@@ -137,15 +137,17 @@ def hours_events(
     since: dt.datetime,
     until: dt.datetime,
     zone: str,
+    now: dt.datetime,
 ) -> list[Event]:
-    """Working time, what is kept free around lessons, and the dates that differ."""
+    """Working time, what is kept free around lessons to come, and the dates that differ."""
     own = ZoneInfo(schedule.timezone)
     first, last = since.astimezone(own).date(), until.astimezone(own).date()
     open_time = policies.expand_availability(
         schedule.rules, schedule.overrides, schedule.timezone, first, last
     )
     spans = [(HOURS, span) for span in policies.merged(open_time)]
-    spans += [(BUFFER, there.whole) for there in taken if there.whole != there.lesson]
+    kept_free = (there.whole for there in taken if there.whole != there.lesson)
+    spans += [(BUFFER, whole) for whole in kept_free if whole.ends_at > now]
     found = [
         Event(
             id=f"{kind}-{number}",

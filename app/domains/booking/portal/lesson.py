@@ -102,7 +102,7 @@ def row_of(seat: Seat, zone: str, now: dt.datetime, *, named: bool) -> LessonRow
         place=lesson.place or "",
         starts_at=lesson.starts_at,
         when=times.span_words(lesson.starts_at, lesson.ends_at, zone),
-        badge=words.seat_badge(seat),
+        badge=words.seat_badge(seat, lesson, now),
         is_on=seat.status == BOOKED and lesson.starts_at <= now < lesson.ends_at,
     )
 

@@ -86,7 +86,7 @@ def row_of(lesson: Lesson, zone: str, now: dt.datetime) -> TaughtRow:
         seats=seats,
         taken=_("%(taken)s of %(all)s seats", taken=len(seats), all=lesson.capacity) if is_group else "",
         place=lesson.place or "",
-        badge=words.lesson_badge(lesson),
+        badge=words.lesson_badge(lesson, now),
         is_on=lesson.status == SCHEDULED and lesson.starts_at <= now < lesson.ends_at,
     )
 
@@ -105,7 +105,7 @@ def _seat_row(seat: Seat, lesson: Lesson, now: dt.datetime) -> SeatRow:
     return SeatRow(
         code=seat.code,
         name=name,
-        badge=words.seat_badge(seat),
+        badge=words.seat_badge(seat, lesson, now),
         attended={ATTENDED: True, MISSED: False}.get(seat.status),
         can_mark=seat.status in IN_IT and has_begun and is_open,
         is_open=seat.status == BOOKED,

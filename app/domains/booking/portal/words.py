@@ -59,12 +59,22 @@ def duration_words(minutes: int) -> str:
     return minutes_in_words(minutes)
 
 
-def seat_badge(seat: Seat) -> Cell:
+def seat_badge(seat: Seat, lesson: Lesson, now: dt.datetime) -> Cell:
+    """Once its time is over a lesson is not to come any more, also where nobody has said yet who came."""
+    if seat.status == BOOKED and lesson.ends_at <= now:
+        return _over()
     return Cell("badge", SEAT_STATUS[seat.status], tone=TONES.get(seat.status, "secondary"))
 
 
-def lesson_badge(lesson: Lesson) -> Cell:
+def lesson_badge(lesson: Lesson, now: dt.datetime) -> Cell:
+    """As of a seat."""
+    if lesson.status == SCHEDULED and lesson.ends_at <= now:
+        return _over()
     return Cell("badge", LESSON_STATUS[lesson.status], tone=TONES.get(lesson.status, "secondary"))
+
+
+def _over() -> Cell:
+    return Cell("badge", _("Over"), tone=TONES[DONE])
 
 
 def policy_sentences(policy: Mapping[str, Any]) -> list[str]:

@@ -235,6 +235,33 @@ def test_a_tutor_sees_lessons_hours_dates_and_what_is_kept_free(stage: Stage) ->
     assert "1 of 3 seats" in page
 
 
+def test_what_is_over_is_not_to_come_though_nobody_has_marked_it(stage: Stage) -> None:
+    def pause() -> None:
+        with stage.school.inside():
+            schedule = queries.schedule_of(stage.school.tutor_id)
+            assert schedule is not None
+            schedule.buffer_after_minutes = 15
+
+    stage.inside(pause)
+    stage.booked(MONDAY)
+    stage.booked(MONDAY + 4 * HOUR)
+    student, tutor = stage.browser("student"), stage.browser("tutor")
+    with clock.frozen(MONDAY + HOUR - MINUTE):  # it is not over
+        assert [event["state"] for event in lessons(student)] == ["Booked", "Booked"]
+    with clock.frozen(MONDAY + HOUR):
+        assert [(event["state"], event["tone"]) for event in lessons(student)] == [
+            ("Over", "info"), ("Booked", "success"),
+        ]  # fmt: skip
+        events = ask(tutor, "/teach/calendar/events")["events"]
+    taught = [(event["state"], event["tone"]) for event in events if event["kind"] == "lesson"]
+    assert taught == [("Over", "info"), ("Scheduled", "success")]
+    # The pause after it is not over yet; a minute after its end it is of no use to anybody.
+    assert [event["end"][11:16] for event in events if event["kind"] == "buffer"] == ["11:15", "15:15"]
+    with clock.frozen(MONDAY + HOUR + 15 * MINUTE):
+        events = ask(tutor, "/teach/calendar/events")["events"]
+    assert [event["end"][11:16] for event in events if event["kind"] == "buffer"] == ["15:15"]
+
+
 def test_a_tutor_s_calendar_is_theirs(stage: Stage) -> None:
     stage.booked(MONDAY)
     for browser in (stage.browser("student"), stage.browser("manager")):
