@@ -8,7 +8,9 @@ from functools import cache, lru_cache
 
 from babel import Locale
 from babel.dates import DateTimePattern, parse_pattern
-from flask_babel import get_locale, get_timezone
+from flask_babel import get_timezone
+
+from app.core.locales import reader_locale
 
 
 @cache
@@ -28,7 +30,7 @@ def moment(value: dt.datetime) -> str:
 
 def moments() -> Callable[[dt.datetime], str]:
     """`moment` for many: the viewer's zone and language are asked for once."""
-    return _writer(str(get_locale() or "en"), get_timezone())
+    return _writer(str(reader_locale()), get_timezone())
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from typing import Any
 
 from babel.lists import format_list
 from flask import Blueprint, flash, redirect, render_template, url_for
-from flask_babel import format_decimal, get_locale, ngettext
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, IntegerField
@@ -18,6 +18,7 @@ from wtforms.validators import InputRequired
 from app.core import business_clock, clock
 from app.core.business_clock import ClockOffset, MovedMeanwhile
 from app.core.errors import DomainError, NotFound
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
@@ -133,7 +134,7 @@ def offset_in_words(seconds: int) -> str:
         ngettext("%(num)s minute", "%(num)s minutes", minutes) if minutes else "",
         ngettext("%(num)s second", "%(num)s seconds", rest) if rest else "",
     ]
-    much = format_list([part for part in parts if part], locale=get_locale() or "en")
+    much = format_list([part for part in parts if part], locale=reader_locale())
     if seconds > 0:
         return str(_("%(much)s ahead of machine time", much=much))
     return str(_("%(much)s behind machine time", much=much))

@@ -9,10 +9,11 @@ from typing import Any
 
 from babel import Locale
 from flask import Flask, g, has_request_context, request, session
-from flask_babel import format_date, format_datetime, format_time, get_locale
+from flask_babel import format_date, format_datetime, format_time
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from app.core.locales import reader_locale
 from app.core.viewer import Viewer
 from app.core.web import numbers, tables
 from app.core.web.choices import LOCALES
@@ -67,7 +68,7 @@ def _tour_url(app: Flask) -> str | None:
 
 def page_context() -> dict[str, Any]:
     who = viewer() if "site" in g else None
-    locale = str(get_locale() or "en")
+    locale = str(reader_locale())
     return {
         "site": g.get("site"),
         "viewer": who,
@@ -146,7 +147,7 @@ def choose_theme() -> str:
 
 
 def text_direction() -> str:
-    locale = get_locale()
+    locale = reader_locale()
     return str(locale.text_direction) if locale is not None else "ltr"
 
 

@@ -11,8 +11,9 @@ from collections.abc import Hashable
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import get_locale
 from markupsafe import Markup
+
+from app.core.locales import reader_locale
 
 TEMPLATE = "macros/kept.html"
 MOST_KEPT = 10_000  # and as many of before
@@ -38,7 +39,7 @@ class KeptParts:
 
     def __call__(self, name: str, *values: Hashable) -> Markup:
         """The markup of a part. What is equal must look alike: no `1` where there is a `True`."""
-        key = (name, get_locale(), values)
+        key = (name, reader_locale(), values)
         found = self._drawn.get(key)
         if found is None:
             found = self._before.get(key)

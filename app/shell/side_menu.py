@@ -8,12 +8,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from flask import g, request
-from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy import Select, func, literal, select, true, union_all
 
 from app.core import plain
+from app.core.locales import reader_locale
 from app.core.rights import READ
 from app.core.viewer import Viewer
 from app.core.web import cookies
@@ -106,7 +106,7 @@ class _Menu(NamedTuple):
 def _all_of(who: Viewer) -> _Menu:
     """The whole menu of this viewer here."""
     there = tuple(page.exists() for page in PAGES)
-    kind = _Kind(who.rights, g.site.surface, who.tenant_id is None, there, str(get_locale()))
+    kind = _Kind(who.rights, g.site.surface, who.tenant_id is None, there, str(reader_locale()))
     return _put_together(registry(), kind)
 
 

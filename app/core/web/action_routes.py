@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl
 
 from flask import flash, redirect, render_template, request
 from flask_appbuilder import expose
-from flask_babel import format_decimal, get_locale
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 
 from app.core import bulk, scope
 from app.core.errors import DomainError, NotFound
 from app.core.ids import row_id
+from app.core.locales import reader_locale
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.action_pages import confirm_action, confirm_run
@@ -170,7 +171,7 @@ class ActionRoutes(PageGuarded):
                 values=typed,
                 matching=picked.matching,
                 by=who,
-                locale=str(get_locale() or "en"),
+                locale=str(reader_locale()),
             )
             return {"id": run.id}
 

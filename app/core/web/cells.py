@@ -9,9 +9,10 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from flask_babel import format_date, get_locale
+from flask_babel import format_date
 from flask_babel import gettext as _
 
+from app.core.locales import reader_locale
 from app.core.moments import moments
 from app.core.money import Money
 from app.core.viewer import Viewer
@@ -157,7 +158,7 @@ def _text(text: str, column: str) -> Cell:
 
 def money_cell(amount: Money) -> Cell:
     """An amount as the reader's language writes it, which a spreadsheet can calculate with."""
-    return Cell("money", amount.format(get_locale() or "en"), value=amount)
+    return Cell("money", amount.format(reader_locale()), value=amount)
 
 
 def plain_text(cell: Cell) -> str:

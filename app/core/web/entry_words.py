@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from babel import Locale
-from flask_babel import get_locale
 
+from app.core.locales import reader_locale
 from app.core.web.entry import AdminEntry
 
 MOST_KEPT = 10_000
@@ -17,14 +17,14 @@ Words = tuple[tuple[str, str], ...]
 
 def label(entry: AdminEntry, column: str) -> str:
     """`label_of` in words."""
-    return _label(entry, column, get_locale())
+    return _label(entry, column, reader_locale())
 
 
 def choices(entry: AdminEntry, column: str) -> Words:
     """`choices_of` in words: those that are worked out are worked out each time."""
     if callable(entry.choices.get(column)):
         return _in_words(entry, column)
-    return _choices(entry, column, get_locale())
+    return _choices(entry, column, reader_locale())
 
 
 @lru_cache(maxsize=MOST_KEPT)

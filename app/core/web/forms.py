@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from babel.support import NullTranslations, Translations
 from flask import g
-from flask_babel import get_locale, get_timezone
+from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -32,6 +32,7 @@ from wtforms.validators import InputRequired, StopValidation
 
 from app.core.errors import DomainError
 from app.core.ids import row_id
+from app.core.locales import reader_locale
 
 MAX_OPTIONS = 50
 
@@ -48,7 +49,7 @@ class Form(FlaskForm):
 
     class Meta(FlaskForm.Meta):
         def get_translations(self, form: Any) -> Any:
-            return _words_of_wtforms(str(get_locale() or "en"))
+            return _words_of_wtforms(str(reader_locale()))
 
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
             bound = super().bind_field(form, unbound, options)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from flask import Response, current_app, g, request, session
-from flask_babel import get_locale
 from flask_wtf.csrf import generate_csrf
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.page_cache import FREE_TIMES, Kept, Key, PageCache
 from app.core.web.headers import nonce
 from app.core.web.site import site
@@ -71,7 +71,7 @@ def _key(cache: PageCache, kind: str, args: Collection[str]) -> Key | None:
     return (
         (here.tenant_id, here.url, tenancy, *revisions[: None if kind == FREE_TIMES else 1]),
         (request.path, request.query_string),
-        (str(get_locale()), session.get("theme"), chosen_zone()),
+        (str(reader_locale()), session.get("theme"), chosen_zone()),
         minute,
     )
 

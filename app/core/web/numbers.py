@@ -7,12 +7,13 @@ from typing import Any
 
 from babel import Locale
 from babel.numbers import format_decimal
-from flask_babel import get_locale
+
+from app.core.locales import reader_locale
 
 
 def written(number: Any) -> str:
     """1234 as “1,234”. Whole numbers are kept: a page has a dozen of them, and Babel is slow."""
-    locale = get_locale() or "en"
+    locale = reader_locale()
     return _kept(number, locale) if type(number) is int else format_decimal(number, locale=locale)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, current_app, jsonify
-from flask_babel import get_locale
 from sqlalchemy import Boolean, Date, DateTime, Float, Integer, inspect
 from wtforms import BooleanField, DateField, DateTimeLocalField, EmailField, Field, IntegerField, SelectField
 from wtforms.validators import Length
 
+from app.core.locales import reader_locale
 from app.core.rights import WRITE, catalogue
 from app.core.web.api_view import api_columns
 from app.core.web.describing import (
@@ -62,7 +62,7 @@ def openapi() -> Any:
 def document() -> Json:
     """What all hosts of this surface have in common, worked out once for each language."""
     known: dict[tuple[str, str], Json] = current_app.extensions.setdefault("openapi", {})
-    place = (site().surface, str(get_locale()))
+    place = (site().surface, str(reader_locale()))
     if place not in known:
         known[place] = _document()
     return known[place]

@@ -6,10 +6,11 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from flask_babel import format_percent, get_locale
+from flask_babel import format_percent
 from flask_babel import gettext as _
 from wtforms import DecimalField
 
+from app.core.locales import reader_locale
 from app.core.web.pages import Cell
 
 _TYPED = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,2}))?[\s\u00a0]*%?")
@@ -51,7 +52,7 @@ class PercentField(DecimalField):
 
 def percent(basis_points: int) -> str:
     """Hundredths of a percent as people read them: “7.5%”."""
-    pattern = str(get_locale().percent_formats[None].pattern).replace("#,##0", "#,##0.##")
+    pattern = str(reader_locale().percent_formats[None].pattern).replace("#,##0", "#,##0.##")
     text: str = format_percent(Decimal(basis_points) / 10_000, pattern)
     return text
 

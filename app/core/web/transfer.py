@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from flask import Response
-from flask_babel import format_date, get_locale
+from flask_babel import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
@@ -26,6 +26,7 @@ from wtforms import Field, SelectField
 
 from app.core import import_drafts
 from app.core.errors import DomainError, TooMany, from_database
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.money import Money
 from app.core.transaction import check_now, transaction
@@ -324,7 +325,7 @@ def in_words(field: Field, value: Any) -> str:
     if isinstance(value, bool):
         return str(_("Yes") if value else _("No"))
     if isinstance(value, Money):
-        return value.format(get_locale() or "en")
+        return value.format(reader_locale())
     if isinstance(value, dt.datetime):
         return moment(value)
     if isinstance(value, dt.date):

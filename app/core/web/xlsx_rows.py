@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from babel.numbers import get_decimal_symbol
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core.errors import Invalid
+from app.core.locales import reader_locale
 
 MAX_ENTRIES = 500
 MAX_UNPACKED = 50 * 1024 * 1024
@@ -112,5 +112,5 @@ def _text(cell: Any) -> str:
 def _number(value: float) -> str:
     if isinstance(value, int) or (value.is_integer() and abs(value) < 10**15):
         return str(int(value))
-    point = get_decimal_symbol(get_locale() or "en")
+    point = get_decimal_symbol(reader_locale())
     return f"{value:.8f}".rstrip("0").rstrip(".").replace(".", point)

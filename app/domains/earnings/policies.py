@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from babel.numbers import format_percent
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.money import Money
 from app.domains.earnings.models import PENDING, REVERSED, Earning
@@ -114,13 +115,13 @@ def may_clear(earning: Earning, *, at: dt.datetime) -> bool:
 
 def amount(value: Money) -> str:
     """As the reader's language writes it."""
-    return value.format(get_locale() or "en")
+    return value.format(reader_locale())
 
 
 def percent(basis_points: int) -> str:
     """With all the decimal places there are."""
     share = Decimal(basis_points) / WHOLE_BP
-    return str(format_percent(share.normalize(), locale=get_locale() or "en", decimal_quantization=False))
+    return str(format_percent(share.normalize(), locale=reader_locale(), decimal_quantization=False))
 
 
 def sale_in_words(shares: Shares, earning: Earning) -> list[str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, render_template
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.rights import READ
 from app.core.web.exports import harmless
@@ -115,4 +115,4 @@ def _row(row: BalanceRow, *, linked: bool) -> Row:
 
 
 def _words(amount: Money) -> str:
-    return amount.format(get_locale() or "en")
+    return amount.format(reader_locale())

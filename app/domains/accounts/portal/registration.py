@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core import audit
 from app.core.errors import DomainError, TooMany
+from app.core.locales import reader_locale
 from app.core.scope import platform_scope
 from app.core.signing import LinkDead
 from app.core.transaction import transaction
@@ -47,7 +47,7 @@ def register() -> Any:
                 email=form.email.data or "",
                 kind=form.kind.data,
                 next_path=safe_next(form.next.data, ""),
-                locale=str(get_locale() or "") or None,
+                locale=str(reader_locale()),
                 tenant_id=tenant_id,
                 ip=request.remote_addr,
             )

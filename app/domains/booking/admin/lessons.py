@@ -6,13 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.money import Money
 from app.core.viewer import Viewer
@@ -55,7 +55,7 @@ class Kept(AdminEntry):
 
 
 def _words(amount: Money) -> str:
-    return amount.format(get_locale() or "en")
+    return amount.format(reader_locale())
 
 
 def _money(minor: int, row: Any) -> Cell:

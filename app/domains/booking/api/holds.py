@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
-from flask_babel import get_locale
 
 from app.core import idempotency
 from app.core.errors import Invalid, NotFound
+from app.core.locales import reader_locale
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
 from app.core.web.api_once import done_once
@@ -100,7 +100,7 @@ def order(code: str) -> Any:
             payer=payer,
             student=student,
             actor=common.actor_of(who),
-            locale=str(get_locale() or "en"),
+            locale=str(reader_locale()),
         )
         if not placed.total_minor:
             placed = payments.pay_free(placed)

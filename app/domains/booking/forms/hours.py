@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from babel import Locale
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, DateField, Field, IntegerField, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.core.ids import row_id
+from app.core.locales import reader_locale
 from app.core.web.choices import timezones
 from app.core.web.forms import Form, strip
 from app.domains.booking.models import AvailabilitySchedule
@@ -135,7 +134,7 @@ def _time_field(label: Any) -> Any:
 
 def weekday_names() -> list[str]:
     """Monday to Sunday, in the reader's language."""
-    names = (get_locale() or Locale("en")).days["stand-alone"]["wide"]
+    names = reader_locale().days["stand-alone"]["wide"]
     return [str(names[number]) for number in range(7)]
 
 

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from babel import Locale
 from flask import Blueprint, jsonify, render_template, request
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.locales import reader_locale
 from app.core.web.viewing import login_required
 from app.domains.booking import policies, queries
 from app.domains.booking.forms import EARLIEST, LATEST
@@ -219,7 +218,7 @@ def _agenda(path: str, first: dt.date, events: Sequence[Event]) -> Agenda:
         path=path,
         zone=times.zone_now_words(zone),
         now=times.wall_iso(clock.now(), zone),
-        first_day=((get_locale() or Locale("en")).first_week_day + 1) % 7,
+        first_day=(reader_locale().first_week_day + 1) % 7,
         period=times.days_words(first, first + (DAYS - 1) * _DAY),
         days=[
             AgendaDay(times.block_of_day(day), times.day_words(day, today=today), day == today, found)

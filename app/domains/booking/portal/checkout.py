@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, url_for
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core import clock
 from app.core.errors import NotFound
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.transaction import transaction
 from app.core.viewer import Viewer
@@ -107,7 +107,7 @@ def order(code: str) -> Any:
                 payer=learners.payer(),
                 student=learners.chosen(form.student.data),
                 actor=actor(),
-                locale=str(get_locale() or "en"),
+                locale=str(reader_locale()),
             )
             is_free = not placed.total_minor
             if is_free:

@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babel import Locale
 from babel.dates import format_timedelta
-from flask_babel import format_decimal, get_locale
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 
+from app.core.locales import reader_locale
 from app.core.web.pages import ActionLink
 
 WHOLE = 100  # of a drawing's height or length
@@ -54,7 +54,7 @@ class Step:
 def countdown(at: dt.datetime, now: dt.datetime) -> str:
     """“in 3 hours”"""
     left = max(at - now, dt.timedelta(minutes=1))
-    locale = get_locale() or Locale("en")
+    locale = reader_locale()
     return str(format_timedelta(left, granularity="minute", threshold=1.2, add_direction=True, locale=locale))
 
 

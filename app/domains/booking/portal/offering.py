@@ -12,14 +12,15 @@ from urllib.parse import urlencode
 
 from babel import Locale
 from flask import Blueprint, redirect, render_template, request, url_for
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from app.core import throttle
 from app.core.again import insist
 from app.core.db import db
 from app.core.errors import DomainError, NotFound
 from app.core.ids import row_id
+from app.core.locales import reader_locale
 from app.core.page_cache import FREE_TIMES
 from app.core.throttle import Limit
 from app.core.transaction import transaction
@@ -259,7 +260,7 @@ def _view(seen: OfferingSeen, variant: VariantSeen, window: Window, trouble: Tro
         tutor_image_url=small_path_of(profile.image_key) if profile else None,
         variants=choices,
         chosen=next(choice for choice in choices if choice.is_chosen),
-        policy=_terms(tuple(seen.policy.items()), get_locale()),
+        policy=_terms(tuple(seen.policy.items()), reader_locale()),
         hold_url=_hold_url(seen.slug),
         picker=_picker(seen, variant, window) if by_slot else None,
         dates=date_rows(queries.available_sessions(seen.id), times.viewer_zone()) if is_group else (),

@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from flask import request
-from flask_babel import format_decimal, get_locale, ngettext
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.web.choices import timezones
 from app.domains.booking import policies, queries
 from app.domains.booking.policies import Slot
@@ -245,7 +246,7 @@ class _Links:
 
 
 def _strip(by_day: ByDay, chosen: dt.date, window: Window, links: _Links) -> list[Day]:
-    this_year, locale = window.today.year, get_locale() or Locale("en")
+    this_year, locale = window.today.year, reader_locale()
     found = []
     for day in window.days:
         count = len(by_day.get(day, ()))
@@ -269,7 +270,7 @@ def _day_seen(day: dt.date, count: int, has_month: bool, this_year: int, _locale
 def _clock_change(window: Window) -> str:
     """Said where summer time begins or ends within the strip: times look an hour off from then on."""
     every_day = Window(window.zone, window.first, window.today, None)
-    return _change_within(every_day, get_locale() or Locale("en"))
+    return _change_within(every_day, reader_locale())
 
 
 @lru_cache(maxsize=1024)
@@ -293,7 +294,7 @@ def _change_within(window: Window, _locale: Locale) -> str:
 
 def _groups(slots: Sequence[Slot], window: Window) -> list[tuple[str, list[Time]]]:
     """Morning, afternoon and evening of a day, those of them in which there is something."""
-    zone, this_year, locale = window.zone, window.today.year, get_locale() or Locale("en")
+    zone, this_year, locale = window.zone, window.today.year, reader_locale()
     seen = [_time_seen(slot.starts_at, zone, this_year, locale) for slot in slots]
     labels = Counter(time.label for _part, time in seen)
     found: dict[str, list[Time]] = defaultdict(list)

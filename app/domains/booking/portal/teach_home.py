@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
 from flask import render_template, url_for
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.web.pages import ActionLink, Empty
 from app.core.web.site import site
@@ -173,7 +174,7 @@ def _months(now: dt.datetime, zone: str) -> list[dt.date]:
 
 def _month_words(month: dt.date, skeleton: str) -> str:
     midday = dt.datetime.combine(month, dt.time(12), tzinfo=dt.UTC)
-    return str(format_skeleton(skeleton, midday, tzinfo=dt.UTC, locale=get_locale() or "en"))
+    return str(format_skeleton(skeleton, midday, tzinfo=dt.UTC, locale=reader_locale()))
 
 
 # -- The first steps ---------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
 from flask import request, session
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.web.site import site
 from app.core.web.viewing import viewer
 from app.core.web.visitor import ZONE, chosen_zone
@@ -73,12 +73,12 @@ def same_clock(one: str, other: str, at: dt.datetime) -> bool:
 def time_words(at: dt.datetime, zone: str) -> str:
     """“14:30”"""
     local = at.astimezone(ZoneInfo(zone))
-    return _wall(local.hour, local.minute, _locale())
+    return _wall(local.hour, local.minute, reader_locale())
 
 
 def wall_words(minutes: int) -> str:
     """Minutes since midnight as the reader's language writes a time; the day's end is its midnight."""
-    return _wall(minutes // 60 % 24, minutes % 60, _locale())
+    return _wall(minutes // 60 % 24, minutes % 60, reader_locale())
 
 
 @lru_cache(maxsize=8192)
@@ -94,12 +94,12 @@ def _day(day: dt.date, pattern: str, locale: Locale) -> str:
 
 def offset_words(at: dt.datetime, zone: str) -> str:
     """How far a zone's clock is from Greenwich at that moment: “GMT+02:00”."""
-    return get_timezone_gmt(at.astimezone(ZoneInfo(zone)), width="long", locale=_locale())
+    return get_timezone_gmt(at.astimezone(ZoneInfo(zone)), width="long", locale=reader_locale())
 
 
 def day_words(day: dt.date, *, today: dt.date | None = None) -> str:
     """“Thursday, November 27”; with its year where it is another one than today's."""
-    locale = _locale()
+    locale = reader_locale()
     if today is not None and day.year != today.year:
         return _day(day, "full", locale)
     return _day(day, _day_pattern(locale), locale)
@@ -115,7 +115,7 @@ def _day_pattern(locale: Locale) -> str:
 
 def short_day_words(day: dt.date) -> str:
     """“Thu, Nov 27”"""
-    return _short_day(day, _locale())
+    return _short_day(day, reader_locale())
 
 
 @lru_cache(maxsize=8192)
@@ -126,7 +126,7 @@ def _short_day(day: dt.date, locale: Locale) -> str:
 
 def days_words(first: dt.date, last: dt.date) -> str:
     """“Jan 11 – 24, 2027”"""
-    return _interval(first, last, _locale())
+    return _interval(first, last, reader_locale())
 
 
 @lru_cache(maxsize=1024)
@@ -139,7 +139,7 @@ def date_block(at: dt.datetime, zone: str) -> DateBlock:
 
 
 def block_of_day(day: dt.date) -> DateBlock:
-    locale = _locale()
+    locale = reader_locale()
     return DateBlock(_day(day, "EEE", locale), _day(day, "d", locale), _day(day, "LLL", locale))
 
 
@@ -184,7 +184,3 @@ def span_words(starts_at: dt.datetime, ends_at: dt.datetime, zone: str) -> str:
     local = starts_at.astimezone(ZoneInfo(zone))
     day = day_words(local.date(), today=today_in(zone))
     return _("%(day)s, %(time)s", day=day, time=hours_words(starts_at, ends_at, zone))
-
-
-def _locale() -> Locale:
-    return get_locale() or Locale("en")

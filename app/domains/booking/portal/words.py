@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import format_decimal, get_locale, ngettext
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.web.pages import Cell
 from app.domains.booking import policies
@@ -44,7 +45,7 @@ TONES = {
 
 
 def money_words(amount: Money) -> str:
-    return amount.format(get_locale() or "en")
+    return amount.format(reader_locale())
 
 
 def price_words(amount: Money) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from babel.numbers import get_decimal_symbol
-from flask_babel import LazyString, get_locale
+from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField
@@ -25,6 +25,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.errors import DomainError, Invalid
 from app.core.ids import row_id
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.web.forms import Form, strip
 from app.core.web.site import site
@@ -57,7 +58,7 @@ class PriceField(StringField):
         if valuelist and valuelist[0].strip():
             try:
                 self.data = policies.parse_price(
-                    valuelist[0], currency=site().currency or "", locale=get_locale()
+                    valuelist[0], currency=site().currency or "", locale=reader_locale()
                 )
             except Invalid as error:
                 raise ValueError(str(error)) from error
@@ -72,7 +73,7 @@ class PriceField(StringField):
 
 def plain_amount(price: Any) -> str:
     """An amount as `Money.parse` reads it again: the locale's decimal sign, no sign of the currency."""
-    return str(price.decimal).replace(".", get_decimal_symbol(get_locale()))
+    return str(price.decimal).replace(".", get_decimal_symbol(reader_locale()))
 
 
 class ReasonForm(Form):

@@ -12,9 +12,9 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_timedelta
-from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.domains.catalog.errors import BadPrice
 from app.domains.catalog.models import GROUP, ONE_TO_ONE, TRIAL, CancellationPolicy, Offering
@@ -88,7 +88,7 @@ def policy_snapshot(offering: Offering, default: CancellationPolicy | None) -> d
 
 def minutes_in_words(minutes: int) -> str:
     """So long, exactly, in the reader's language: “2 days”, “12 hours”, “90 minutes”."""
-    return _length(minutes, get_locale() or Locale("en"))
+    return _length(minutes, reader_locale())
 
 
 @lru_cache(maxsize=4096)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from babel import Locale
-from flask_babel import LazyString, get_locale
+from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.domains.catalog.models import LEVEL_NAMES
 from app.domains.catalog.policies.content import Content, VariantContent
@@ -120,13 +120,13 @@ def pair_up(
 
 
 def variant_in_words(row: VariantContent, currency: str, *, with_name: bool) -> str:
-    price = Money(row.price_minor, currency).format(get_locale() or Locale("en"))
+    price = Money(row.price_minor, currency).format(reader_locale())
     words = _("%(minutes)s minutes, %(price)s", minutes=row.duration_minutes, price=price)
     return f"{row.name}: {words}" if with_name else words
 
 
 def language_name(code: str) -> str:
     """A language as the reader calls it."""
-    locale = get_locale() or Locale("en")
+    locale = reader_locale()
     name: str = locale.languages.get(code, code)
     return name[:1].upper() + name[1:]

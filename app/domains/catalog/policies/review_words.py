@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from babel import Locale
 from babel.dates import format_skeleton
-from flask_babel import format_decimal, get_locale, ngettext
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
+from app.core.locales import reader_locale
 from app.domains.catalog.models import Review
 from app.domains.catalog.policies.reviews import Rating, short_name
 
@@ -106,4 +106,4 @@ def author_words(review: Review) -> str:
 
 def month_words(at: dt.datetime) -> str:
     """“November 2026”: no more is anybody's business."""
-    return format_skeleton("yMMMM", at.astimezone(dt.UTC), tzinfo=dt.UTC, locale=get_locale() or Locale("en"))
+    return format_skeleton("yMMMM", at.astimezone(dt.UTC), tzinfo=dt.UTC, locale=reader_locale())

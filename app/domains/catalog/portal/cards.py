@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from flask import current_app
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.domains.catalog.models import KIND_NAMES, LEVEL_NAMES
 from app.domains.catalog.policies.comparison import language_name
@@ -102,7 +103,7 @@ def initial_of(name: str) -> str:
 
 def price_words(lowest: Money, highest: Money) -> str:
     """What a card says: “Free”, “€50.00” or “from €50.00”."""
-    words = lowest.format(get_locale()) if lowest.minor else _("Free")
+    words = lowest.format(reader_locale()) if lowest.minor else _("Free")
     return words if lowest == highest else _("from %(price)s", price=words)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core.errors import Invalid
+from app.core.locales import reader_locale
 from app.core.page_cache import CONTENT
 from app.core.web import kept_pages
 from app.core.web.meta import Meta, describe
@@ -160,7 +160,7 @@ def _typed_price(name: str, errors: dict[str, str]) -> int | None:
     if not text:
         return None
     try:
-        return policies.parse_price(text, currency=site().currency or "", locale=get_locale()).minor
+        return policies.parse_price(text, currency=site().currency or "", locale=reader_locale()).minor
     except Invalid as error:
         errors[name] = str(error)
         return None

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from flask import current_app, render_template
-from flask_babel import force_locale, format_date, format_time, get_locale
+from flask_babel import force_locale, format_date, format_time
 from flask_babel import gettext as _
 
 from app.core import ics, scope
 from app.core.events import Delivery
 from app.core.ids import fingerprint
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.domains.notifications import queries
 from app.domains.tenancy.models import CLOSED
@@ -103,7 +103,7 @@ def worded_for(who: Reader) -> Iterator[None]:
 def send(delivery: Delivery, letter: Letter, *, to: Reader, at: Place) -> None:
     """Render both parts, end the read transaction, and hand the mail to the provider. A repeat of the
     delivery is the same mail: its Message-ID says so."""
-    locale = get_locale() or Locale("en")
+    locale = reader_locale()
     context = {
         **letter.words,
         "site_name": at.name,
@@ -187,4 +187,4 @@ def same_clock(one: str, other: str, at: dt.datetime) -> bool:
 
 
 def money_words(minor: int, currency: str) -> str:
-    return Money(minor, currency).format(get_locale() or Locale("en"))
+    return Money(minor, currency).format(reader_locale())

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.money import Money
 
@@ -38,7 +39,7 @@ def _at(data: Data, name: str = "starts_at") -> str:
 
 
 def _money(data: Data, name: str) -> str:
-    return Money(int(data[name]), data["currency"]).format(get_locale() or "en")
+    return Money(int(data[name]), data["currency"]).format(reader_locale())
 
 
 def _booked(data: Data) -> Words:

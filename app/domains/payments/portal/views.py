@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import url_for
-from flask_babel import format_decimal, get_locale
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core import clock
+from app.core.locales import reader_locale
 from app.core.moments import moment
 from app.core.money import Money
 from app.core.web.pages import ActionLink, Text
@@ -147,7 +148,7 @@ class OrderView:
 
 
 def words(amount: Money) -> str:
-    return amount.format(get_locale() or "en")
+    return amount.format(reader_locale())
 
 
 def view_of(order: OrderSeen) -> OrderView:

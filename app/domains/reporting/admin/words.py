@@ -6,15 +6,15 @@ import datetime as dt
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from babel import Locale
 from babel.dates import format_interval, format_skeleton
 from babel.numbers import format_compact_currency
-from flask_babel import format_decimal, format_percent, get_locale
+from flask_babel import format_decimal, format_percent
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core import clock
 from app.core.errors import NotFound
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.core.viewer import Viewer
 from app.domains.reporting.admin.parts import Change
@@ -97,20 +97,22 @@ def percent(value: int) -> str:
 
 
 def money(amount: Money) -> str:
-    return amount.format(_locale())
+    return amount.format(reader_locale())
 
 
 def short_money(amount: Money) -> str:
     """For a chart's axis, on which every mark is a round number: “€2K”."""
     whole = amount.decimal
     if abs(whole) < 1_000:
-        return amount.format(_locale()) if whole % 1 else _compact(amount, 0)
+        return amount.format(reader_locale()) if whole % 1 else _compact(amount, 0)
     return _compact(amount, 1)
 
 
 def _compact(amount: Money, digits: int) -> str:
     return str(
-        format_compact_currency(amount.decimal, amount.currency, locale=_locale(), fraction_digits=digits)
+        format_compact_currency(
+            amount.decimal, amount.currency, locale=reader_locale(), fraction_digits=digits
+        )
     )
 
 
@@ -167,13 +169,9 @@ def bucket_title(bucket: Bucket, period: Period) -> str:
         return _skeleton("yMMM", bucket.first)
     if period.unit == DAY or bucket.first == bucket.last:
         return _skeleton("MMMEd", bucket.first)
-    return str(format_interval(bucket.first, bucket.last, "MMMd", locale=_locale()))
+    return str(format_interval(bucket.first, bucket.last, "MMMd", locale=reader_locale()))
 
 
 def _skeleton(skeleton: str, day: dt.date) -> str:
     midday = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
-    return str(format_skeleton(skeleton, midday, tzinfo=dt.UTC, locale=_locale()))
-
-
-def _locale() -> Locale:
-    return get_locale() or Locale("en")
+    return str(format_skeleton(skeleton, midday, tzinfo=dt.UTC, locale=reader_locale()))

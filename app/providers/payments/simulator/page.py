@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from app.core.locales import reader_locale
 from app.core.money import Money
 from app.providers.payments.simulator import cards, intents
 from app.providers.payments.simulator.courier import Courier
@@ -147,7 +147,7 @@ def _with(url: str, **params: str) -> str:
 
 def _amount(intent: Object) -> str:
     currency = intent["currency"].upper()
-    return Money(from_stripe(intent["amount"], currency), currency).format(get_locale())
+    return Money(from_stripe(intent["amount"], currency), currency).format(reader_locale())
 
 
 def _reason(error: Object) -> str:

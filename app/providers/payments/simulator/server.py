@@ -11,10 +11,11 @@ from typing import Any
 
 from flask import Flask, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel, get_locale
+from flask_babel import Babel
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from app.core.locales import reader_locale
 from app.providers.payments.simulator.api import Api
 from app.providers.payments.simulator.control import Control
 from app.providers.payments.simulator.courier import Courier
@@ -109,7 +110,7 @@ class Simulator:
 
 
 def _language() -> dict[str, str]:
-    locale = get_locale()
+    locale = reader_locale()
     return {"language": str(locale).replace("_", "-"), "direction": locale.text_direction}
 
 
