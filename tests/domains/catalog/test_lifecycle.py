@@ -229,6 +229,9 @@ def test_what_was_done_is_announced(world: World, stock: Stock, monkeypatch: pyt
 
 def test_the_trail_names_what_was_done(world: World, stock: Stock) -> None:
     offering_id = draft(world, world.anna, complete(stock))
+    changed = complete(stock, summary="In a word.")
+    anna(world, lambda: service.revise(queries.offering(offering_id), content=changed))
+    anna(world, lambda: service.revise(queries.offering(offering_id), content=changed))  # says the same
     revision_id = submit(world, world.anna, offering_id)
     anna(world, lambda: service.withdraw(queries.offering(offering_id)))
     submit(world, world.anna, offering_id)
@@ -245,6 +248,7 @@ def test_the_trail_names_what_was_done(world: World, stock: Stock) -> None:
     trail = look(world, world.anna, verbs)
     assert [(kind, verb) for kind, verb, _reason in trail if kind == "offering_revision"] == [
         ("offering_revision", "created"),
+        ("offering_revision", "revised"),
         ("offering_revision", "submitted"),
         ("offering_revision", "taken back"),
         ("offering_revision", "submitted"),
@@ -511,6 +515,11 @@ def test_the_address_follows_the_title_until_it_is_published(world: World, stock
     assert support.slug_of(world, world.anna, offering_id) == "better-idea", "links to it must go on working"
 
 
+def test_a_title_without_a_letter_of_ours_has_an_address(world: World, stock: Stock) -> None:
+    offering_id = draft(world, world.anna, complete(stock, title="日本語"))
+    assert support.slug_of(world, world.anna, offering_id) == "offering"
+
+
 @pytest.mark.parametrize(
     ("title", "slug"),
     [
@@ -662,6 +671,8 @@ def test_what_others_own_is_refused(world: World, stock: Stock, database: Databa
         with pytest.raises(Invalid) as caught:
             draft(world, world.anna, complete(stock, **changes))
         assert caught.value.field == field, changes
+        if field != "image":
+            assert str(caught.value) == "What you chose does not exist."
     for work in (
         lambda: queries.offering(foreign),
         lambda: queries.variant(foreign_variant),

@@ -12,12 +12,11 @@ from app.core.db import db
 from app.core.scope import tenant_scope
 from app.domains.catalog import queries, service
 from app.domains.catalog.models import OfferingRevision
-from app.domains.catalog.policies.comparison import Change, Names, compare
 from app.domains.catalog.policies.content import Content, VariantContent
 from app.domains.catalog.service import settings
 from tests.domains.accounts.support import rows
 from tests.domains.catalog import support
-from tests.domains.catalog.support import HOUR, NINETY, Stock, complete, draft, look, publish, submit, within
+from tests.domains.catalog.support import HOUR, Stock, complete, draft, look, publish, submit, within
 from tests.support.databases import Database
 from tests.support.statements import count_statements
 from tests.support.world import Browser, World
@@ -58,78 +57,6 @@ def revise(world: World, offering_id: int, content: Content) -> int:
 
 
 # -- What changed ------------------------------------------------------------------------------------------
-
-NAMES = Names(
-    "EUR",
-    subject_id={1: "Mathematics", 2: "Music"},
-    policy_id={3: "Strict"},
-    tax_rate_id={4: "VAT"},
-)
-BEFORE = Content(
-    title="Calculus",
-    summary="One.",
-    description="Two.",
-    subject_id=1,
-    level="all",
-    language="en",
-    policy_id=3,
-    variants=(VariantContent("60 minutes", 60, 5000, 11), VariantContent("90 minutes", 90, 7000, 12)),
-)
-
-
-def test_nothing_differs_from_itself(world: World) -> None:
-    with world.app.test_request_context("/", base_url=f"http://{world.anna.host}", headers=EN):
-        assert compare(BEFORE, Content.from_json(BEFORE.as_json()), NAMES) == []
-
-
-def test_each_difference_in_words(world: World) -> None:
-    after = Content(
-        title="Calculus II",
-        summary="One.",
-        description="Three.",
-        subject_id=2,
-        level="advanced",
-        language="de",
-        capacity=4,
-        policy_id=None,
-        tax_rate_id=4,
-        image_key="t1/offerings/x",
-        variants=(
-            VariantContent("One hour", 60, 5000, 11),
-            VariantContent("90 minutes", 90, 7500, 12),
-            VariantContent("Trial", 30, 0),
-        ),
-    )
-    with world.app.test_request_context("/", base_url=f"http://{world.anna.host}", headers=EN):
-        found = [
-            (change.field, str(change.label), change.before, change.after)
-            for change in compare(BEFORE, after, NAMES)
-        ]
-    assert found == [
-        ("title", "Title", "Calculus", "Calculus II"),
-        ("description", "Description", "Two.", "Three."),
-        ("subject_id", "Subject taught", "Mathematics", "Music"),
-        ("level", "Level", "All levels", "Advanced"),
-        ("language", "Taught in", "English", "German"),
-        ("capacity", "Seats", "1", "4"),
-        ("policy_id", "Cancellation", "Strict", ""),
-        ("tax_rate_id", "Tax", "", "VAT"),
-        ("image_key", "Picture", "", "a picture"),
-        ("variants", "One hour", "60 minutes: 60 minutes, €50.00", "One hour: 60 minutes, €50.00"),
-        ("variants", "90 minutes", "90 minutes, €70.00", "90 minutes, €75.00"),
-        ("variants", "Trial", "", "30 minutes, €0.00"),
-    ]
-
-
-def test_what_goes_and_another_picture(world: World) -> None:
-    before = Content(title="A", image_key="t1/offerings/a", variants=(HOUR, NINETY))
-    after = Content(title="A", image_key="t1/offerings/b", variants=(NINETY,))
-    with world.app.test_request_context("/", base_url=f"http://{world.anna.host}", headers=EN):
-        found = compare(before, after, NAMES)
-    assert found == [
-        Change("image_key", found[0].label, "a picture", "another picture"),
-        Change("variants", "60 minutes", "60 minutes, €50.00", ""),
-    ]
 
 
 def test_all_of_a_new_one_is_shown(world: World, stock: Stock, manager: Browser) -> None:

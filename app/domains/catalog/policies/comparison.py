@@ -55,7 +55,7 @@ def compare(before: Content | None, after: Content, names: Names) -> list[Change
         old = "" if before is None else _words(before, name, names)
         new = _words(after, name, names)
         if name == "image_key" and before is not None and before.image_key != after.image_key:
-            old, new = _picture(before.image_key, ""), _picture(after.image_key, old)
+            old, new = _picture(before.image_key), _picture(after.image_key, old)
         if old != new:
             found.append(Change(name, label, old, new))
     return [*found, *_variants(before.variants if before else (), after.variants, names.currency)]
@@ -63,7 +63,7 @@ def compare(before: Content | None, after: Content, names: Names) -> list[Change
 
 def _words(content: Content, name: str, names: Names) -> str:
     value = getattr(content, name)
-    if value in (None, ""):
+    if value is None:
         return ""
     if name in {"subject_id", "policy_id", "tax_rate_id"}:
         return str(getattr(names, name).get(value, f"#{value}"))
@@ -76,7 +76,7 @@ def _words(content: Content, name: str, names: Names) -> str:
     return str(value)
 
 
-def _picture(key: str | None, former: str) -> str:
+def _picture(key: str | None, former: str = "") -> str:
     """Two pictures can't be told apart in words, so the later one says that it is another."""
     if key is None:
         return ""
@@ -95,7 +95,7 @@ def _variants(
             yield Change("variants", row.name, was, now)
     for old in before:
         if old not in left.values():
-            yield Change("variants", old.name, variant_in_words(old, currency, with_name=False), "")
+            yield Change("variants", old.name, variant_in_words(old, currency), "")
 
 
 def pair_up(
@@ -119,7 +119,7 @@ def pair_up(
             yield row, same
 
 
-def variant_in_words(row: VariantContent, currency: str, *, with_name: bool) -> str:
+def variant_in_words(row: VariantContent, currency: str, *, with_name: bool = False) -> str:
     price = Money(row.price_minor, currency).format(reader_locale())
     words = _("%(minutes)s minutes, %(price)s", minutes=row.duration_minutes, price=price)
     return f"{row.name}: {words}" if with_name else words

@@ -20,19 +20,22 @@ MOST_BIO = 10_000
 
 def profile_for(person: Person) -> TutorProfile:
     """The person's profile, an empty one if there was none."""
-    profile = _known_or_new(person)
+    profile = _profile_of(person) or _new_profile(person)
     db.session.flush()  # its address is taken from now on
     return profile
 
 
-def _known_or_new(person: Person) -> TutorProfile:
-    queries.person_for_update(person.id)  # two first offerings at once make one profile
-    profile = queries.profile_of(person.id)
-    if profile is None:
-        slug = policies.slug_of(person.full_name, fallback="tutor")
-        slug = policies.free_slug(slug, queries.taken_slugs(TutorProfile, slug))
-        profile = TutorProfile(person_id=person.id, slug=slug)
-        db.session.add(profile)
+def _profile_of(person: Person) -> TutorProfile | None:
+    """Two who are the first to want one make one."""
+    queries.person_for_update(person.id)
+    return queries.profile_of(person.id)
+
+
+def _new_profile(person: Person) -> TutorProfile:
+    slug = policies.slug_of(person.full_name, fallback="tutor")
+    slug = policies.free_slug(slug, queries.taken_slugs(TutorProfile, slug))
+    profile = TutorProfile(person_id=person.id, slug=slug)
+    db.session.add(profile)
     return profile
 
 
@@ -40,9 +43,9 @@ def add_profile(
     person: Person, *, headline: str | None, bio: str | None, languages: str | None
 ) -> TutorProfile:
     """A profile that a manager writes. Raises ProfileExists, Invalid at its field."""
-    if queries.profile_of(person.id) is not None:
+    if _profile_of(person) is not None:
         raise ProfileExists(field="person")
-    profile = _known_or_new(person)
+    profile = _new_profile(person)
     _say(profile, headline=headline, bio=bio, languages=languages)
     db.session.flush()
     return profile
