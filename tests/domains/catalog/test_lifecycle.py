@@ -499,6 +499,33 @@ def test_many_at_once_get_different_addresses(world: World, stock: Stock) -> Non
     assert slugs == {"same", "same-2", "same-3", "same-4", "same-5", "same-6"}
 
 
+def test_two_first_changes_at_once_make_one_revision(world: World, stock: Stock) -> None:
+    """Of a published offering: whoever comes second waits, and changes what the first has proposed."""
+    offering_id = publish(world, world.anna, complete(stock))
+    failed: list[Exception] = []
+
+    def second() -> None:
+        try:
+            anna(
+                world,
+                lambda: service.revise(queries.offering(offering_id), content=complete(stock, title="B")),
+            )
+        except Exception as error:
+            failed.append(error)
+
+    late = threading.Thread(target=second)
+    with world.app.app_context(), tenant_scope(world.anna.id), transaction():
+        service.revise(queries.offering(offering_id), content=complete(stock, title="A"))
+        late.start()
+        late.join(0.5)
+        assert late.is_alive()
+    late.join(10)
+    assert failed == []
+    found = look(world, world.anna, lambda: queries.open_revision(offering_id))
+    assert found is not None
+    assert (found.number, found.content["title"]) == (2, "B")
+
+
 def test_the_address_follows_the_title_until_it_is_published(world: World, stock: Stock) -> None:
     offering_id = draft(world, world.anna, complete(stock, title="First idea"))
     anna(
