@@ -147,8 +147,7 @@ def choose_theme() -> str:
 
 
 def text_direction() -> str:
-    locale = reader_locale()
-    return str(locale.text_direction) if locale is not None else "ltr"
+    return str(reader_locale().text_direction)
 
 
 def _local(value: Any) -> Any:

@@ -105,7 +105,7 @@ def _seat_row(seat: Seat, lesson: Lesson, now: dt.datetime) -> SeatRow:
     return SeatRow(
         code=seat.code,
         name=name,
-        badge=words.seat_badge(seat, lesson, now),
+        badge=words.attendance_badge(seat, lesson, now),
         attended={ATTENDED: True, MISSED: False}.get(seat.status),
         can_mark=seat.status in IN_IT and has_begun and is_open,
         is_open=seat.status == BOOKED,

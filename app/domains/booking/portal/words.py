@@ -62,9 +62,20 @@ def duration_words(minutes: int) -> str:
 
 def seat_badge(seat: Seat, lesson: Lesson, now: dt.datetime) -> Cell:
     """Once its time is over a lesson is not to come any more, also where nobody has said yet who came."""
-    if seat.status == BOOKED and lesson.ends_at <= now:
+    if _is_unmarked(seat, lesson, now):
         return _over()
     return Cell("badge", SEAT_STATUS[seat.status], tone=TONES.get(seat.status, "secondary"))
+
+
+def attendance_badge(seat: Seat, lesson: Lesson, now: dt.datetime) -> Cell:
+    """Of one who is in it, for who teaches: what they have not said yet."""
+    if _is_unmarked(seat, lesson, now):
+        return Cell("badge", _("Not marked yet"), tone=TONES[HELD])
+    return seat_badge(seat, lesson, now)
+
+
+def _is_unmarked(seat: Seat, lesson: Lesson, now: dt.datetime) -> bool:
+    return seat.status == BOOKED and lesson.ends_at <= now
 
 
 def lesson_badge(lesson: Lesson, now: dt.datetime) -> Cell:

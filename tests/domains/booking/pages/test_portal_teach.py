@@ -100,6 +100,21 @@ def test_who_came_is_asked_first_and_marked_with_a_click(stage: Stage) -> None:
     assert stage.seat(code).status == MISSED, "it can be corrected"
 
 
+def test_of_whom_nothing_was_said_is_told(stage: Stage) -> None:
+    """Of the lesson it is said that it is over, of a person that nobody has marked them yet."""
+    lesson = f"/teach/lessons/{lesson_of(stage, stage.booked(MONDAY)).code}"
+    tutor = stage.browser("tutor")
+    with clock.frozen(MONDAY + HOUR - MINUTE):
+        under_way = words_of(tutor.get(lesson).text)
+    with clock.frozen(MONDAY + HOUR):
+        over = words_of(tutor.get(lesson).text)
+    assert "Booked" in under_way
+    assert "Not marked yet" not in under_way
+    assert "Over" in over
+    assert "Not marked yet" in over
+    assert "Booked" not in over
+
+
 def test_marking_has_its_time(stage: Stage) -> None:
     code = stage.booked(MONDAY)
     tutor, lesson = stage.browser("tutor"), lesson_of(stage, code)
