@@ -103,7 +103,8 @@ class _Note:
 
 
 def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
-    """Name what is being done to `thing` in this flush; else the entry says created, changed or deleted."""
+    """Name what is being done to `thing` in the next flush; else the entry says created, changed or deleted.
+    Not after its change was written."""
     session = inspect(thing).session
     assert session is not None, "the thing belongs to a session"
     session.info.setdefault("audit_notes", {})[id(thing)] = _Note(verb, reason)

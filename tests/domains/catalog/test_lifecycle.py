@@ -412,6 +412,21 @@ def test_not_ready_lists_what_is_missing(world: World, stock: Stock) -> None:
 # -- Two at once -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
+def test_a_reason_is_needed_to_send_back(world: World, stock: Stock, reason: str) -> None:
+    offering_id = draft(world, world.anna, complete(stock))
+    revision_id = submit(world, world.anna, offering_id)
+    with world.app.test_request_context(headers={"Accept-Language": "en"}):
+        with pytest.raises(Invalid, match=r"Please say what has to change\.") as refused:
+            anna(world, lambda: service.send_back(queries.revision(revision_id), reason=reason, by=MANAGER))
+        assert refused.value.field == "reason"
+    assert states(world, offering_id) == (DRAFT, SUBMITTED)
+    longest = "x" * 2000
+    anna(world, lambda: service.send_back(queries.revision(revision_id), reason=longest, by="b" * 201))
+    found = look(world, world.anna, lambda: queries.revision(revision_id))
+    assert (found.review_reason, found.reviewed_by) == (longest, "b" * 200)
+
+
 def test_of_two_managers_who_approve_at_once_one_does(world: World, stock: Stock, database: Database) -> None:
     offering_id = draft(world, world.anna, complete(stock))
     revision_id = submit(world, world.anna, offering_id)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.core import clock
+from app.core.audit import AuditEntry
 from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.core.scope import tenant_scope
@@ -381,3 +382,29 @@ def test_people_are_told(world: World, taught: Taught) -> None:
     assert "Student anna reviewed “Conversation”: 4 stars" in teacher
     student = world.browser(world.anna.host, world.anna.email("student")).get("/notifications/").text
     assert "Tutor anna answered your review of “Conversation”" in student
+
+
+def test_the_trail_names_all_that_happened_to_it(world: World, taught: Taught) -> None:
+    review = taught.write(4, "Good.")
+    taught.write(5, "Better.")
+    taught.write(5, "Better.")  # says the same
+    lived.mark(world, taught.seat, attended=False)
+    lived.mark(world, taught.seat, attended=True)
+    tutor = accounts.person
+    taught.do(lambda: service.reply_to(review, tutor=tutor(world.anna.people["tutor"]), text="Thanks."))
+    taught.do(lambda: service.hide(review, reason="Rude.", by="Manager"))
+    taught.do(lambda: service.show(review))
+
+    def trail() -> list[tuple[str, str | None]]:
+        found = db.session.query(AuditEntry).order_by(AuditEntry.id)
+        return [(row.verb, row.reason) for row in found if row.thing_type == Review.__tablename__]
+
+    assert lived.read(world, trail) == [
+        ("reviewed", None),
+        ("revised", None),
+        ("lapsed", "not attended, or refunded"),
+        ("came back", "attended"),
+        ("answered", None),
+        ("hidden", "Rude."),
+        ("shown again", None),
+    ]

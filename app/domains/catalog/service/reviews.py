@@ -39,8 +39,7 @@ def note_participation(
     db.session.execute(insert(table).values(row).on_conflict_do_nothing())
     review = queries.review_of(student_id, offering_id, lock=True)
     if review is not None and review.status == LAPSED:
-        _move(review, VISIBLE)
-        note(review, "came back", reason="attended")
+        _move(review, VISIBLE, "came back", reason="attended")
 
 
 def take_back_participation(source_id: int) -> None:
@@ -55,8 +54,7 @@ def take_back_participation(source_id: int) -> None:
     review = queries.review_of(student_id, offering_id, lock=True)
     if review is None or review.status != VISIBLE or queries.took_part(student_id, offering_id):
         return
-    _move(review, LAPSED)
-    note(review, "lapsed", reason="not attended, or refunded")
+    _move(review, LAPSED, "lapsed", reason="not attended, or refunded")
 
 
 def write_review(
@@ -81,8 +79,8 @@ def write_review(
         written_at=clock.now(),
     )
     db.session.add(review)
-    db.session.flush()  # its id is announced, and two at once are refused here
     note(review, "reviewed")
+    db.session.flush()  # its id is announced, and two at once are refused here
     _count(offering.id, 1, rating)
     announce(events.ReviewWritten(tenant_id=review.tenant_id, review_id=review.id))
     return review
@@ -126,8 +124,7 @@ def hide(review: Review, *, reason: str, by: str) -> Review:
         raise Invalid(field="reason")
     review = queries.review(review.id, lock=True)
     review.hidden_reason, review.hidden_by = reason, by
-    _move(review, HIDDEN)
-    note(review, "hidden", reason=reason)
+    _move(review, HIDDEN, "hidden", reason=reason)
     announce(events.ReviewModerated(tenant_id=review.tenant_id, review_id=review.id))
     return review
 
@@ -137,16 +134,16 @@ def show(review: Review) -> Review:
     if not queries.took_part(review.student_id, review.offering_id, lock=True):
         raise NothingToReview(_l("No lesson that was attended and paid stands behind it any more."))
     review = queries.review(review.id, lock=True)
-    _move(review, VISIBLE)
-    note(review, "shown again")
+    _move(review, VISIBLE, "shown again")
     announce(events.ReviewModerated(tenant_id=review.tenant_id, review_id=review.id))
     return review
 
 
-def _move(review: Review, state: str) -> None:
+def _move(review: Review, state: str, verb: str, *, reason: str | None = None) -> None:
     """Into another state; the offering's rating goes with it."""
     was_visible = review.status == VISIBLE
     move_to(review, state)
+    note(review, verb, reason=reason)  # before the rating is written, and this with it
     is_visible = review.status == VISIBLE
     if is_visible != was_visible:
         sign = 1 if is_visible else -1
