@@ -98,8 +98,11 @@ class AuditEntry(TenantOwned, Model):
 
 @dataclass(frozen=True)
 class _Note:
+    """`thing` is held, or another one could come to have its identity meanwhile."""
+
     verb: str
     reason: str | None
+    thing: Any = None
 
 
 def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
@@ -107,7 +110,7 @@ def note(thing: Any, verb: str, *, reason: str | None = None) -> None:
     Not after its change was written."""
     session = inspect(thing).session
     assert session is not None, "the thing belongs to a session"
-    session.info.setdefault("audit_notes", {})[id(thing)] = _Note(verb, reason)
+    session.info.setdefault("audit_notes", {})[id(thing)] = _Note(verb, reason, thing)
 
 
 def record(

@@ -76,7 +76,7 @@ def transaction() -> Iterator[Session]:
     session.info["edge"] = True
     session.info["after_commit"] = []
     session.info.pop("checked_last", None)
-    session.info.pop("audit_notes", None)  # of what came to nothing before: they name things by identity
+    session.info.pop("audit_notes", None)  # of what came to nothing before
     try:
         yield session
         check_now(session)

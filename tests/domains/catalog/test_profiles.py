@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -127,9 +126,9 @@ def test_what_is_no_picture_of_a_tutor_s_is_refused(world: World, key: str) -> N
 
 def test_the_trail_names_a_change(world: World) -> None:
     describe(world)
-    verbs: Callable[[], list[str]] = lambda: [  # noqa: E731
-        row.verb
-        for row in db.session.query(AuditEntry).order_by(AuditEntry.id)
-        if row.thing_type == TutorProfile.__tablename__
-    ]
+
+    def verbs() -> list[str]:
+        found = db.session.query(AuditEntry).order_by(AuditEntry.id)
+        return [row.verb for row in found if row.thing_type == TutorProfile.__tablename__]
+
     assert look(world, world.anna, verbs) == ["created", "profile changed"]

@@ -20,13 +20,13 @@ MOST_BIO = 10_000
 
 def profile_for(person: Person) -> TutorProfile:
     """The person's profile, an empty one if there was none."""
-    profile = _profile_of(person) or _new_profile(person)
+    profile = _known_profile(person) or _new_profile(person)
     db.session.flush()  # its address is taken from now on
     return profile
 
 
-def _profile_of(person: Person) -> TutorProfile | None:
-    """Two who are the first to want one make one."""
+def _known_profile(person: Person) -> TutorProfile | None:
+    """Under the lock of its person, so that two who are the first to want one make one."""
     queries.person_for_update(person.id)
     return queries.profile_of(person.id)
 
@@ -43,7 +43,7 @@ def add_profile(
     person: Person, *, headline: str | None, bio: str | None, languages: str | None
 ) -> TutorProfile:
     """A profile that a manager writes. Raises ProfileExists, Invalid at its field."""
-    if _profile_of(person) is not None:
+    if _known_profile(person) is not None:
         raise ProfileExists(field="person")
     profile = _new_profile(person)
     _say(profile, headline=headline, bio=bio, languages=languages)
